@@ -1,0 +1,24 @@
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import SimpleAdminConfig
+
+class PlatformConfig(AppConfig):
+    name = "mcp_platform"
+    label = "platform"
+    verbose_name = "Platform"
+
+    def ready(self) -> None:
+        from mcp_platform import checks  # noqa: F401  registers the system checks
+
+
+class AdminConfig(SimpleAdminConfig):
+    """The admin with our site and our pages only: what other packages register would not know about tenants."""
+
+    default_site = "mcp_platform.tenancy.pages.TenantSite"
+    pages = ("mcp_platform.tenancy.admin", "flows.admin", "conversations.admin")
+
+    def ready(self) -> None:
+        super().ready()
+        for name in self.pages:
+            import_module(name)

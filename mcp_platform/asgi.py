@@ -1,0 +1,19 @@
+"""The ASGI entry point (daphne, uvicorn, granian): HTTP to Django, WebSockets to the apps' consumers."""
+
+import os  # noqa: TID251  the entry point names the settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcp_platform.settings")  # noqa: TID251
+
+import django
+from channels.routing import ProtocolTypeRouter, URLRouter
+
+django.setup(set_prefix=False)
+
+from conversations.consumers import websocket_urlpatterns  # noqa: E402  apps must be loaded first
+from conversations.urls import HOT_ROUTES  # noqa: E402
+from mcp_platform import composition  # noqa: E402
+from mcp_platform.handlers import HotASGIHandler  # noqa: E402
+from mcp_platform.tenancy import scope  # noqa: E402
+
+composition.start_serving()
+application = ProtocolTypeRouter({"http": HotASGIHandler(HOT_ROUTES), "websocket": scope.closed(URLRouter(websocket_urlpatterns))})

@@ -1,0 +1,86 @@
+"""The Celery application: the same tasks in this process (embedded) or in real workers. ADR 0002 has the choice and what was measured."""
+
+import os  # noqa: TID251  Celery workers start here, before the settings are known
+import threading
+from typing import Any
+
+from celery import Celery, bootsteps
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcp_platform.settings")  # noqa: TID251
+
+app = Celery("mcp_platform")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+# retry() and apply_async() use the *default* app: without this line they dial a broker that is not there.
+app.set_default()
+app.autodiscover_tasks(["conversations"], related_name="tasks")
+
+
+class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery's base is untyped
+    """Every worker also runs the sweeps that lease due timers and overdue effects."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self.dispatcher: Any = None
+
+    def start(self, parent: Any) -> None:
+        from mcp_platform import jobs
+
+        self.dispatcher = jobs.Dispatcher()
+        self.dispatcher.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.stop()
+
+
+app.steps["worker"].add(DispatcherStep)
+
+
+class EmbeddedWorker:
+    """A Celery worker in a thread of this process, over the in-memory broker."""
+
+    def __init__(self, concurrency: int = 8) -> None:
+        self._concurrency = concurrency
+        self._worker: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        app.finalize()
+        app.loader.import_default_modules()
+        self._worker = app.WorkController(
+            pool="threads", concurrency=self._concurrency, without_heartbeat=True, without_mingle=True, without_gossip=True, quiet=True
+        )
+        self._thread = threading.Thread(target=self._worker.start, name="embedded-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let running tasks finish, then end the thread."""
+        if self._worker is not None:
+            self._worker.stop()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+
+_embedded: EmbeddedWorker | None = None
+_embedded_lock = threading.Lock()
+
+
+def start_embedded_once() -> None:
+    """Called by the server's entry points when no REDIS_URL is set."""
+    global _embedded
+    with _embedded_lock:
+        if _embedded is None:
+            _embedded = EmbeddedWorker()
+            _embedded.start()
+
+
+def stop_embedded() -> None:
+    global _embedded
+    with _embedded_lock:
+        if _embedded is not None:
+            _embedded.stop()
+            _embedded = None
+
+
+def embedded_is_running() -> bool:
+    return _embedded is not None

@@ -1,0 +1,46 @@
+"""System checks of the composition: refuse what cannot work before it loses data."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+
+@register(Tags.compatibility)
+def several_processes_need_redis(**_: Any) -> list[CheckMessage]:
+    if settings.WEB_PROCESSES > 1 and not settings.REDIS_URL:
+        return [
+            Error(
+                f"WEB_PROCESSES={settings.WEB_PROCESSES}, but there is no REDIS_URL: pushes and jobs would stay inside one process.",
+                hint="Set REDIS_URL, or run one process.",
+                id="platform.E001",
+            )
+        ]
+    return []
+
+
+@register(Tags.database)
+def several_processes_need_postgresql(**_: Any) -> list[CheckMessage]:
+    if settings.WEB_PROCESSES > 1 and not settings.DATABASE_URL:
+        return [
+            Error(
+                f"WEB_PROCESSES={settings.WEB_PROCESSES}, but there is no DATABASE_URL: SQLite takes one writing process.",
+                hint="Set DATABASE_URL to a PostgreSQL 15+ server.",
+                id="platform.E002",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def production_needs_its_own_secret(**_: Any) -> list[CheckMessage]:
+    if settings.ENVIRONMENT == "production" and settings.SECRET_KEY_IS_GENERATED:
+        return [Error("ENVIRONMENT=production needs a SECRET_KEY of its own, equal in every process.", id="platform.E003")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def debug_is_for_development(**_: Any) -> list[CheckMessage]:
+    if settings.DEBUG and settings.ENVIRONMENT != "development":
+        return [Warning("DEBUG shows settings and code to everybody.", id="platform.W001")]
+    return []

@@ -1,0 +1,1 @@
+"""PostgreSQL that tells row-level security the tenant: see base.py."""

@@ -1,0 +1,121 @@
+"""Background work: enqueue after commit, tasks that carry their tenant, sweeps that lease due rows.
+
+Truth lives in rows written in the business transaction. A task gets ids only and is idempotent by them; a task that is lost is found again by
+the sweep of its rows. Sweeps run in a thread of every worker process (the embedded one too); they claim rows by conditional update, so any
+number of them may run.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from celery import Task, shared_task
+from django.db import close_old_connections, transaction
+from kombu.exceptions import OperationalError as BrokerAway
+
+from mcp_platform import observability
+from mcp_platform.celery import app  # named, not celery's current_app: without this import that is an app that dials localhost
+from mcp_platform.tenancy import scope
+
+log = observability.logger(__name__)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def enqueue(task_name: str, /, **kwargs: Any) -> None:
+    """Send a registered task after commit (at once outside a transaction). `kwargs` are JSON; `tenant_id` sets the tenant of the job."""
+    headers = {"correlation_id": observability.correlation_id()}
+    transaction.on_commit(lambda: _send(task_name, kwargs, headers), robust=True)  # noqa: TID251  this is the one place
+
+
+def _send(task_name: str, kwargs: dict[str, Any], headers: dict[str, str]) -> None:
+    try:
+        app.tasks[task_name].apply_async(kwargs=kwargs, headers=headers, retry=False)
+    except (BrokerAway, OSError) as fault:  # kombu turns every transport's own errors into its OperationalError
+        log.warning("enqueue_lost", task=task_name, fault=repr(fault))  # the broker is away: the sweep of the rows will find the work
+
+
+def after_commit(work: Callable[[], None]) -> None:
+    """Run something small in this process after commit (at once outside a transaction), such as dropping a cache. Never slow work."""
+    transaction.on_commit(work, robust=True)  # noqa: TID251  this is the one place
+
+
+class TenantTask(Task):  # type: ignore[misc]  # celery's base is untyped
+    """Enters the tenant of its `tenant_id` argument; binds ids to the log; gives connections back."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        tenant_id = kwargs.get("tenant_id")
+        inside = scope.tenant_scope(tenant_id) if tenant_id else nullcontext()
+        correlation = (getattr(self.request, "headers", None) or {}).get("correlation_id", "") or getattr(self.request, "correlation_id", "") or ""
+        with observability.correlated(correlation, task=self.name), inside:
+            if tenant_id:
+                observability.bind(tenant_id=tenant_id)
+            return super().__call__(*args, **kwargs)
+
+
+def task(name: str, **options: Any) -> Callable[[F], F]:
+    """Register a task under `name`: acknowledged when done, handed over when its worker dies."""
+    decorated: Callable[[F], F] = shared_task(name=name, base=TenantTask, **options)
+    return decorated
+
+
+# ── sweeps ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    name: str
+    every_seconds: float
+    work: Callable[[], int]
+
+
+SWEEPS: dict[str, Sweep] = {}
+
+
+def sweep(*, every_seconds: float, name: str) -> Callable[[Callable[[], int]], Callable[[], int]]:
+    """Register a function that claims due rows and returns how many it found. It runs every `every_seconds`, again at once when it found some."""
+
+    def register(work: Callable[[], int]) -> Callable[[], int]:
+        SWEEPS[name] = Sweep(name=name, every_seconds=every_seconds, work=work)
+        return work
+
+    return register
+
+
+def sweep_once() -> int:
+    """Run every sweep now; for tests and `manage.py` commands."""
+    with scope.platform_scope():
+        return sum(found.work() for found in SWEEPS.values())
+
+
+class Dispatcher(threading.Thread):
+    """Runs the sweeps until `stop()`; a sweep that fails is logged and tried again at its next time."""
+
+    def __init__(self) -> None:
+        super().__init__(name="dispatcher", daemon=True)
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(timeout=5)
+
+    def run(self) -> None:
+        due = dict.fromkeys(SWEEPS, 0.0)
+        while not self._stopping.wait(0.1):
+            for name, at in due.items():
+                if time.monotonic() >= at and not self._stopping.is_set():
+                    due[name] = time.monotonic() + (0 if self._sweep(SWEEPS[name]) else SWEEPS[name].every_seconds)
+        close_old_connections()
+
+    def _sweep(self, one: Sweep) -> int:
+        try:
+            with observability.correlated(sweep=one.name), scope.platform_scope():
+                return one.work()
+        except Exception:
+            log.exception("sweep_failed")
+            close_old_connections()
+            return 0

@@ -1,0 +1,39 @@
+"""`manage.py serve`: migrate, then serve everything with daphne."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+
+
+class Command(BaseCommand):
+    help = "Apply migrations and serve HTTP and WebSockets with daphne."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=settings.HTTP_PORT)
+        parser.add_argument("--no-migrate", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["no_migrate"]:
+            call_command("migrate", verbosity=0)
+        self.stderr.write(f"Serving http://{options['host']}:{options['port']}/ (admin at /admin/, API documentation at /api/docs/). Ctrl-C stops.")
+        serve(options["host"], options["port"])
+
+
+def serve(host: str, port: int) -> None:
+    """Blocks until a signal."""
+    from daphne.endpoints import build_endpoint_description_strings
+    from daphne.server import Server
+
+    from mcp_platform.asgi import application
+
+    Server(
+        application=application,
+        endpoints=build_endpoint_description_strings(host=host, port=port),
+        server_name="mcp-platform",
+        http_timeout=120,
+        websocket_timeout=-1,
+        application_close_timeout=15,
+    ).run()

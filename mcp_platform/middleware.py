@@ -1,0 +1,52 @@
+"""The outermost layer of every HTTP request: correlation id, closed tenant scope, security headers. Hot routes pass `handlers` instead."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import sync_and_async_middleware
+
+from mcp_platform import observability
+from mcp_platform.tenancy import scope
+
+# unfold's Alpine.js evaluates expressions, hence unsafe-eval, on the admin's pages only.
+ADMIN_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
+PAGE_POLICY = ADMIN_POLICY.replace(" 'unsafe-eval'", "")
+
+
+@sync_and_async_middleware
+def entrance(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Must be first."""
+    if iscoroutinefunction(get_response):
+        follow: Callable[[HttpRequest], Awaitable[HttpResponse]] = get_response
+
+        async def enter_async(request: HttpRequest) -> HttpResponse:
+            with observability.correlated(request.headers.get("X-Correlation-ID", "")) as correlation_id, scope.enter(()):
+                return finish(request, await follow(request), correlation_id)
+
+        markcoroutinefunction(enter_async)
+        return enter_async
+
+    def enter(request: HttpRequest) -> HttpResponse:
+        with observability.correlated(request.headers.get("X-Correlation-ID", "")) as correlation_id, scope.enter(()):
+            return finish(request, get_response(request), correlation_id)
+
+    return enter
+
+
+def finish(request: HttpRequest, response: HttpResponse, correlation_id: str) -> HttpResponse:
+    """The headers of every answer, whichever way it was made."""
+    response.headers["X-Correlation-ID"] = correlation_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if not response.streaming and "Content-Length" not in response.headers:  # CommonMiddleware's work, which hot routes do not pass
+        response.headers["Content-Length"] = str(len(response.content))
+    budget = getattr(request, "rate_budget", None)  # left by the tenancy authenticators
+    for name, value in budget.headers.items() if budget else ():
+        response.headers.setdefault(name, value)
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        response.headers.setdefault("Content-Security-Policy", ADMIN_POLICY if request.path_info.startswith("/admin/") else PAGE_POLICY)
+    return response

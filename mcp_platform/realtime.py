@@ -1,0 +1,128 @@
+"""Live pushes. Rows are the truth: a push says only that a stream has grown ({stream, seq}); whoever listens reads the rows.
+
+A lost push therefore costs time, never data: listeners re-read on a gap and every few seconds.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import InMemoryChannelLayer, get_channel_layer  # noqa: TID251  this is the one place
+from django.db import transaction
+
+from mcp_platform import observability
+
+log = observability.logger(__name__)
+
+
+def layer() -> Any:
+    return get_channel_layer()
+
+
+def publish(group: str, message: Mapping[str, Any]) -> None:
+    """Tell a group after commit (at once outside a transaction). Never raises: without the layer, listeners catch up by reading."""
+    payload = {"type": "stream.changed", **message}
+    transaction.on_commit(lambda: _send(group, payload), robust=True)  # noqa: TID251  this is the one place
+
+
+def _send(group: str, payload: Mapping[str, Any]) -> None:
+    channels = layer()
+    if isinstance(channels, MemoryLayer):
+        channels.post(group, payload)
+    else:
+        _sender.send(group, payload)
+
+
+class MemoryLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels is untyped
+    """Channels' in-memory layer, safe to post to from any thread.
+
+    The stock one puts into an asyncio queue of another thread's loop, which does not wake that loop: a push from a Celery thread arrived
+    only with the next unrelated event. Here each channel remembers the loop that joined it.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._loops: dict[str, asyncio.AbstractEventLoop] = {}
+
+    async def group_add(self, group: str, channel: str) -> None:
+        self._loops[channel] = asyncio.get_running_loop()
+        await super().group_add(group, channel)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        await super().group_discard(group, channel)
+        if not any(channel in members for members in list(self.groups.values())):
+            self._loops.pop(channel, None)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        self.post(group, message)
+
+    def post(self, group: str, message: Mapping[str, Any]) -> None:
+        for channel in tuple(self.groups.get(group, ())):
+            loop = self._loops.get(channel)
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._put, channel, dict(message))
+
+    def _put(self, channel: str, message: dict[str, Any]) -> None:
+        queue = self.channels.setdefault(channel, asyncio.Queue(maxsize=self.get_capacity(channel)))
+        with suppress(asyncio.QueueFull):  # a full queue already says "read the rows"
+            queue.put_nowait((time.time() + self.expiry, message))
+
+
+class _Sender:
+    """One thread with one event loop sends every push: a request thread must not build a loop for each, and the Redis layer keeps
+    its connections per loop."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def send(self, group: str, payload: Mapping[str, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(self._send(group, payload), self._running_loop())
+
+    async def _send(self, group: str, payload: Mapping[str, Any]) -> None:
+        try:
+            await layer().group_send(group, dict(payload))
+        except Exception as fault:  # noqa: BLE001  Redis is away: the push is lost, the rows are not
+            log.warning("push_lost", group=group, fault=repr(fault))
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._loop.is_closed():
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="realtime-sender", daemon=True).start()
+            return self._loop
+
+
+_sender = _Sender()
+
+
+@asynccontextmanager
+async def listening(*groups: str) -> AsyncIterator[Any]:
+    """Join groups for the time of the block; gives an async callable that returns the next message."""
+    channels = layer()
+    name = await channels.new_channel()
+    for group in groups:
+        await channels.group_add(group, name)
+    try:
+        yield lambda: channels.receive(name)
+    finally:
+        for group in groups:
+            await channels.group_discard(group, name)
+
+
+def listen_once(group: str, timeout: float) -> Mapping[str, Any] | None:
+    """Sync wait for the next message of a group, None after `timeout` seconds. For WSGI servers and jobs."""
+
+    async def wait() -> Mapping[str, Any] | None:
+        async with listening(group) as receive:
+            try:
+                message: Mapping[str, Any] = await asyncio.wait_for(receive(), timeout)
+            except TimeoutError:
+                return None
+            return message
+
+    return async_to_sync(wait)()

@@ -1,0 +1,40 @@
+"""How the OpenAPI document is made. Apart from `rest`, because drf-spectacular loads DRF's views, which load the classes of `rest`."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """RFC 9457 problem document. `errors` lists every fault with its JSONPath where there are several."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    error_code = serializers.CharField()
+    correlation_id = serializers.CharField()
+    errors = serializers.ListField(child=serializers.DictField(), required=False)  # type: ignore[assignment]  # a field of the document, not of the serializer
+
+
+class Schema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is untyped
+    """Every operation can answer with a problem document."""
+
+    PROBLEMS: ClassVar[dict[str, str]] = {
+        "400": "The request is not valid",
+        "401": "No or a wrong credential",
+        "403": "Not allowed for you",
+        "404": "No such thing in your tenant",
+        "429": "Too many requests",
+    }
+
+    def _get_response_bodies(self, *args: Any, **kwargs: Any) -> Any:
+        bodies = super()._get_response_bodies(*args, **kwargs)
+        for status, description in self.PROBLEMS.items():
+            if status not in bodies:
+                bodies[status] = self._get_response_for_code(
+                    OpenApiResponse(ProblemSerializer, description=description), status, ["application/problem+json"]
+                )
+        return bodies

@@ -1,0 +1,304 @@
+"""The only reader of the environment. Nothing set: SQLite, in-memory channels, Celery in this process. See .env.example for every variable."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from mcp_platform import observability
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+environ.Env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")), overwrite=False)
+
+SERVICE_NAME = env.str("SERVICE_NAME", default="mcp-platform")
+VERSION = "0.1.0"
+ENVIRONMENT = env.str("ENVIRONMENT", default="development")
+DEBUG = env.bool("DEBUG", default=False)
+TESTING = "pytest" in sys.modules
+HTTP_PORT = env.int("HTTP_PORT", default=8002)
+GRPC_PORT = env.int("GRPC_PORT", default=50051)
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json | console
+STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))  # SQLite file, generated secrets, uploads
+STATE_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _kept_secret(name: str) -> str:
+    """A secret from the environment, or one generated once and kept beside the database (embedded mode only)."""
+    from django.core.management.utils import get_random_secret_key
+
+    given: str = env.str(name, default="")
+    if given:
+        return given
+    kept = STATE_DIR / name.lower()
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(get_random_secret_key())
+    return kept.read_text()
+
+
+SECRET_KEY = _kept_secret("SECRET_KEY")
+SECRET_KEY_IS_GENERATED = not env.str("SECRET_KEY", default="")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/.*$"
+
+# ── storage ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+DATABASE_URL = env.str("DATABASE_URL", default="") or env.str("POSTGRES_URI", default="")
+REDIS_URL = env.str("REDIS_URL", default="")
+POSTGRES_POOL_SIZE = env.int("POSTGRES_POOL_SIZE", default=10)
+REDIS_POOL_SIZE = env.int("REDIS_POOL_SIZE", default=20)
+CONTEXT_LOCK_TIMEOUT_MS = env.int("CONTEXT_LOCK_TIMEOUT_MS", default=5000)
+EMBEDDED = not REDIS_URL  # one process does everything
+
+
+def _database(url: str) -> dict[str, Any]:
+    if not url:
+        return {
+            "ENGINE": "mcp_platform.db.sqlite3",
+            "NAME": str(STATE_DIR / "mcp.sqlite3"),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": CONTEXT_LOCK_TIMEOUT_MS / 1000,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; PRAGMA foreign_keys=ON;",
+            },
+            # A file, not memory: tests run servers in other threads and processes.
+            "TEST": {"NAME": str(STATE_DIR / "test.sqlite3")},
+        }
+    parsed: dict[str, Any] = environ.Env.db_url_config(url.replace("postgresql+asyncpg://", "postgresql://"))
+    if parsed["ENGINE"] != "django.db.backends.postgresql":
+        raise environ.ImproperlyConfigured(f"DATABASE_URL must be a postgresql:// URL, not {parsed['ENGINE']}")
+    parsed["ENGINE"] = "mcp_platform.db.postgresql"
+    parsed["OPTIONS"] = {
+        **parsed.get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": POSTGRES_POOL_SIZE, "timeout": 10},
+        "options": f"-c lock_timeout={CONTEXT_LOCK_TIMEOUT_MS}",
+    }
+    return parsed
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+
+if REDIS_URL:
+    CHANNEL_LAYERS: dict[str, Any] = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            # socket_timeout None: redis-py 8 closes idle subscriptions otherwise (django/channels_redis#422).
+            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+        }
+    }
+    CACHES: dict[str, Any] = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"max_connections": REDIS_POOL_SIZE},
+        }
+    }
+else:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "mcp_platform.realtime.MemoryLayer"}}
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# ── external services: unset selects the embedded implementation ────────────────────────────────────────────────────────────────────
+
+MODEL_ORCHESTRATOR_URL = env.str("MODEL_ORCHESTRATOR_URL", default="")
+ADAPTOR_SERVICE_URL = env.str("ADAPTOR_SERVICE_URL", default="")
+SECURITY_HUB_URL = env.str("SECURITY_HUB_URL", default="")
+ANALYTICS_ENGINE_URL = env.str("ANALYTICS_ENGINE_URL", default="")
+OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])  # host or host:port that may resolve to a private address
+
+# ── limits and switches ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MAX_PARALLEL_EXECUTIONS = env.int("MAX_PARALLEL_EXECUTIONS", default=100)
+STATE_EXECUTION_TIMEOUT_MS = env.int("STATE_EXECUTION_TIMEOUT_MS", default=10000)
+FLOW_CACHE_TTL_SECONDS = env.int("FLOW_CACHE_TTL_SECONDS", default=300)
+ENABLE_AB_TESTING = env.bool("ENABLE_AB_TESTING", default=True)
+ENABLE_FLOW_VERSIONING = env.bool("ENABLE_FLOW_VERSIONING", default=True)
+ENABLE_VISUAL_DESIGNER = env.bool("ENABLE_VISUAL_DESIGNER", default=True)
+ENABLE_METRICS = env.bool("ENABLE_METRICS", default=True)
+API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="6000/minute")  # per API key or user
+TENANT_RATE_LIMIT = env.str("TENANT_RATE_LIMIT", default="30000/minute")  # all credentials of a tenant together
+ADDRESS_RATE_LIMIT = env.str("ADDRESS_RATE_LIMIT", default="120/minute")  # failed credentials per address
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # how many own proxies stand in front; the client's address is read from what they write
+WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)  # how many web processes share this database; more than one needs REDIS_URL
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# ── Django ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+INSTALLED_APPS = [
+    "daphne",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "mcp_platform.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "axes",
+    "django_prometheus",
+    "mcp_platform.apps.PlatformConfig",
+    "mcp_platform.tenancy",
+    "flows",
+    "conversations",
+]
+MIDDLEWARE = [
+    "mcp_platform.middleware.entrance",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "mcp_platform.tenancy.middleware.staff_scope",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "mcp_platform.urls"
+ASGI_APPLICATION = "mcp_platform.asgi.application"
+WSGI_APPLICATION = "mcp_platform.wsgi.application"
+AUTH_USER_MODEL = "tenancy.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+if TESTING:  # the real one takes a quarter of a second for each person of a test, on purpose
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns when it is missing; files are served from where they are
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "/admin/login/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+
+# ── admin theme ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# (section, pages): `to` is a model or the name of an admin URL, `badge` counts what needs attention.
+ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
+    (
+        "Conversations",
+        [
+            {"title": "Dashboard", "icon": "dashboard", "to": "index"},
+            {"title": "Flows", "icon": "account_tree", "to": "flows.flow", "badge": "flows.admin.flows.drafts_with_problems"},
+            {"title": "Conversations", "icon": "forum", "to": "conversations.conversation"},
+            {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try"},
+        ],
+    ),
+    (
+        "Access",
+        [
+            {"title": "API keys", "icon": "key", "to": "tenancy.apikey"},
+            {"title": "Members", "icon": "group", "to": "tenancy.membership"},
+            {"title": "Token issuers", "icon": "verified_user", "to": "tenancy.tokenissuer"},
+            {"title": "Tenants", "icon": "apartment", "to": "tenancy.tenant"},
+            {"title": "Users", "icon": "person", "to": "tenancy.user"},
+        ],
+    ),
+    (
+        "Operations",
+        [
+            {"title": "Environments", "icon": "dns", "to": "flows.environment"},
+            {"title": "Integrations", "icon": "hub", "to": "flows.integration"},
+            {"title": "Audit log", "icon": "history", "to": "tenancy.auditentry"},
+        ],
+    ),
+]
+UNFOLD = {
+    "SITE_TITLE": "MCP Platform",
+    "SITE_HEADER": "MCP Platform",
+    "SITE_SUBHEADER": "mcp_platform.tenancy.pages.subheader",
+    "SITE_DROPDOWN": "mcp_platform.tenancy.pages.switcher",
+    "SITE_SYMBOL": "account_tree",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "STYLES": ["mcp_platform.admin_base.stylesheet"],
+    "SCRIPTS": ["mcp_platform.admin_base.script"],
+    "DASHBOARD_CALLBACK": "conversations.admin.dashboard.dashboard",
+    "ENVIRONMENT": "mcp_platform.admin_base.environment",
+    "SIDEBAR": {"show_search": True, "navigation": "mcp_platform.admin_base.navigation"},
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["mcp_platform.tenancy.authenticators.BearerAuthentication", "mcp_platform.tenancy.authenticators.StaffSessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["mcp_platform.tenancy.authenticators.HasPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["mcp_platform.tenancy.authenticators.PrincipalThrottle"],
+    "DEFAULT_PAGINATION_CLASS": "mcp_platform.rest.Pagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "rest_framework.filters.OrderingFilter"],
+    "DEFAULT_SCHEMA_CLASS": "mcp_platform.schema.Schema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["mcp_platform.rest.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "mcp_platform.rest.problem_response",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "MCP Platform",
+    "DESCRIPTION": "Conversations, building-code validation, experiments and Model Context Protocol, on one platform.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "StateTypeEnum": "flows.models.STATE_TYPES",
+        "ConditionEnum": "flows.models.CONDITIONS",
+        "IntegrationTypeEnum": "flows.models.INTEGRATION_TYPES",
+    },
+}
+
+# ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LOGGING_CONFIG = None  # observability.configure_logs does it
+observability.configure_logs(LOG_LEVEL, LOG_FORMAT)
+
+# ── Celery ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
+CELERY_TASK_ALWAYS_EAGER = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "mcp"
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.05}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False

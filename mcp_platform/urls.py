@@ -1,0 +1,26 @@
+"""Every HTTP route, in one list."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+from django_prometheus import exports
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from mcp_platform import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(url="/admin/"), name="home"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("mcp_platform.tenancy.urls")),
+    path("api/v1/", include("flows.urls")),
+    path("api/v1/", include("conversations.urls")),
+    path("api/schema", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema", permission_classes=[], authentication_classes=[]), name="docs"),
+    path("livez", health.live),
+    path("readyz", health.ready),
+    path("health", health.health),
+    path("health/detailed", health.detailed),
+]
+if settings.ENABLE_METRICS:
+    urlpatterns.append(path("metrics", exports.ExportToDjangoView, name="metrics"))

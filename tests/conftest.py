@@ -1,0 +1,35 @@
+"""What every test gets: fresh caches, the platform scope, and servers only where they are there."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from mcp_platform.tenancy import credentials, scope, throttling, tokens
+
+hypothesis_settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True)
+hypothesis_settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process() -> Iterator[None]:
+    """Caches of the process start empty; test code itself acts as the platform, doors narrow the scope."""
+    cache.clear()
+    credentials.forget_everything()
+    throttling.forget_everything()
+    tokens.forget_keys()
+    with scope.platform_scope():
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `servers` need PostgreSQL and Redis; `./run test` runs them a second time with both, CI insists on it."""
+    if settings.DATABASE_URL and settings.REDIS_URL:
+        return
+    skip = pytest.mark.skip(reason="needs PostgreSQL and Redis: set TEST_DATABASE_URL and TEST_REDIS_URL for ./run test")
+    for item in items:
+        if "servers" in item.keywords:
+            item.add_marker(skip)

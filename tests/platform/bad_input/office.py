@@ -1,0 +1,178 @@
+"""Two tenants in full use, who knocks at their doors with which credential, and a digest of everything that is stored."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.test import override_settings
+from django.utils import timezone
+
+from conversations import services as talking
+from flows import services as flows
+from flows.models import State
+from mcp_platform.tenancy import services as tenancy
+from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant
+from mcp_platform.tenancy.permissions import ALL
+from tests import factories
+from tests.conversations.scenes import ECHO, PERMIT
+from tests.factories import greeting
+from tests.flows.test_integrations import CRM
+from tests.playbook import ending, flow, response, to
+from tests.tenancy.issuer import Issuer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """`names`: what addresses and bodies call by name, such as {conversation}. `credentials`: Authorization headers."""
+
+    tenant: Tenant
+    names: Mapping[str, Any]
+    credentials: Mapping[str, str]
+
+    def token(self, who: str) -> str:
+        return self.credentials[who].removeprefix("Bearer ")
+
+
+# ── drafts that may be saved but not published ──────────────────────────────────────────────────────────────────────────────────────
+
+BYE = {"done": ending("Bye.")}
+DRAFTS: Mapping[str, Any] = {
+    "lost": flow("lost", states={"ask": response("Well?", to("nowhere")), **BYE}),
+    "looping": flow(
+        "looping",
+        states={"hello": response("Hi", to("a")), "a": response("", to("b", "expression", "true")), "b": response("", to("a", "expression", "true"))},
+    ),
+    "stuck": flow("stuck", states={"ask": response("Well?")}),
+    "mistyped": flow(
+        "mistyped", states={"ask": response("Well?", to("done", "expression", "slots.storeys > 'two'")), **BYE}, slots={"storeys": {"type": "integer"}}
+    ),
+    "unparsable": flow("unparsable", states={"ask": response("Well?", to("done", "expression", "1 +")), **BYE}),
+    "nameless": flow("nameless", states={"ask": response("{{ slots.nobody }}", to("done")), **BYE}),
+    "calling": flow(
+        "calling",
+        states={"call": {"type": "integration", "config": {"integration_id": "nobody", "endpoint": "/x"}, "transitions": [to("done", "integration_success"), to("done", "integration_error")]}, **BYE},
+    ),
+    "starting": flow("starting", states={"ask": response("Well?", to("done", actions=[{"type": "trigger_flow", "flow_id": "nobody"}])), **BYE}),
+}  # fmt: skip
+
+
+# ── the two tenants ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def furnished() -> Iterator[Office]:
+    issuer = Issuer()
+    try:
+        with override_settings(OUTBOUND_ALLOWED_HOSTS=[issuer.host]):
+            yield _furnish(issuer)
+    finally:
+        issuer.stop()
+
+
+def _furnish(issuer: Issuer) -> Office:
+    tenant, neighbour = factories.TenantFactory.create(slug="office"), factories.TenantFactory.create(slug="neighbour")
+    for number, document in enumerate((greeting(), ECHO, PERMIT)):
+        factories.published(tenant, document)
+        if number == 0:
+            factories.published(neighbour, greeting("theirs"))
+    for document in DRAFTS.values():
+        factories.draft(tenant, document)
+    flows.archive(tenant, flow_id=factories.draft(tenant, greeting("archived")).flow_id, by=None)
+    for whose in (tenant, neighbour):
+        flows.create_environment(whose, name="staging" if whose == tenant else "abroad", by=None)
+        flows.save_integration(whose, integration_id="crm" if whose == tenant else "erp", fields=CRM, create=True, by=None)
+        factories.member(whose, Role.OWNER)
+    mine, theirs = _rows_of(tenant, "echo"), _rows_of(neighbour, "theirs")
+    talking.process_message(tenant, conversation_id=mine["conversation"], content={"type": "text", "text": "hello"}, client_message_id="m-1")
+    over = talking.start(tenant, flow_id="permit", inputs={"storeys": 2, "sprinklers": True})
+    assert over.reply["status"] == "ended"
+    tenancy.update_tenant(tenant, settings={"ended_conversation": "refuse"}, by=None)
+    trusted = tenancy.add_issuer(tenant, issuer=issuer.url, audience=issuer.audience, jwks_url=issuer.jwks_url, by=None)
+    names = {**mine, **{f"their_{name}": value for name, value in theirs.items()}, "over": over.conversation_id, "issuer": trusted.pk}
+    return Office(tenant=Tenant.objects.get(pk=tenant.pk), names=names, credentials=_credentials(tenant, neighbour, issuer))
+
+
+def _rows_of(tenant: Tenant, flow_id: str) -> dict[str, Any]:
+    state = State.objects.filter(tenant=tenant, flow__flow_id=flow_id, transitions__isnull=False).order_by("position").first()
+    assert state is not None
+    transition = state.transitions.first()
+    assert transition is not None
+    return {
+        "conversation": talking.start(tenant, flow_id=flow_id).conversation_id,
+        "state": state.pk,
+        "transition": transition.pk,
+        "rev": f'"{state.flow.rev}"',
+        "member": Membership.objects.get(tenant=tenant).pk,
+        "key": tenancy.create_api_key(tenant, name="old", scopes=["flows:read"], by=None)[0].pk,
+    }
+
+
+def _credentials(tenant: Tenant, neighbour: Tenant, issuer: Issuer) -> dict[str, str]:
+    closed = factories.TenantFactory.create(slug="closed")
+    tokens = {
+        "owner": factories.key(tenant),
+        "flow reader": factories.key(tenant, ["flows:read"]),
+        "flow writer": factories.key(tenant, ["flows:read", "flows:write"]),
+        "key manager": factories.key(tenant, ["keys:manage"]),
+        "listener": factories.key(tenant, ["conversations:read"]),
+        "talker": factories.key(tenant, ["conversations:write"]),
+        "neighbour": factories.key(neighbour, ALL),
+        "expired": _ended(factories.key(tenant), expires_at=timezone.now() - timedelta(seconds=1)),
+        "revoked": _ended(factories.key(tenant), revoked_at=timezone.now()),
+        "suspended": factories.key(closed),
+        "jwt": issuer.token(roles=["owner"]),
+        "jwt expired": issuer.token(roles=["owner"], exp=1_000_000_000),
+        "jwt of tomorrow": issuer.token(roles=["owner"], nbf=9_999_999_999),
+        "jwt for others": issuer.token(roles=["owner"], aud="somebody-else"),
+        "jwt of strangers": issuer.token(roles=["owner"], iss="https://evil.example.com"),
+        "jwt without subject": issuer.token(roles=["owner"], sub=None),
+        "jwt without end": issuer.token(roles=["owner"], exp=None),
+        "jwt of a lost key": issuer.token(roles=["owner"], headers={"kid": "nobody"}),
+        "jwt by hmac": issuer.token(roles=["owner"], alg="HS256", key="a shared secret that is long enough for hmac", headers={"kid": None}),
+        "jwt unsigned": issuer.token(roles=["owner"], alg="none", key=""),
+        "jwt without roles": issuer.token(roles=None),
+        "jwt of a made-up role": issuer.token(roles=["emperor"]),
+    }
+    tenancy.set_tenant_active(closed, active=False, by=None)
+    owner = tokens["owner"]
+    odd = {
+        "nobody": "",
+        "empty": "Bearer ",
+        "two words": f"Bearer {owner} {owner}",
+        "basic": "Basic b3duZXI6c2VjcmV0",
+        "garbage": "Bearer garbage",
+        "dots": "Bearer a.b.c",
+        "cut key": f"Bearer {owner[:-1]}",
+        "unknown key": f"Bearer mcp_abcdefghij_{'0' * 64}",
+        "key without secret": f"Bearer {owner.rsplit('_', 1)[0]}",
+        "foreign letters": "Bearer mcp_äöü_\xff",
+        "very long": f"Bearer {'x' * 20_000}",
+    }
+    return {**{who: f"Bearer {token}" for who, token in tokens.items()}, **odd}
+
+
+def _ended(token: str, **how: Any) -> str:
+    ApiKey.objects.filter(prefix=token.split("_")[1]).update(**how)
+    return token
+
+
+# ── what is stored ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NOTED = {("tenancy.ApiKey", "last_used_at")}  # a key that is shown may be noted as used: not a consequence of what was asked
+FIXED = {"auth", "contenttypes"}
+
+
+def stored() -> dict[str, tuple[int, str]]:
+    """Of every table: how many rows, and a digest of all their values."""
+    return {model._meta.label: _digest(model) for model in apps.get_models() if model._meta.app_label not in FIXED}
+
+
+def _digest(model: type[Model]) -> tuple[int, str]:
+    columns = [field.attname for field in model._meta.concrete_fields if (model._meta.label, field.attname) not in NOTED]
+    rows = sorted(map(repr, model._base_manager.values_list(*columns)))
+    return len(rows), hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,0 +1,80 @@
+"""What the composition refuses, and what the script says on a bare machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django.fixtures import Settings
+
+from mcp_platform import checks, composition
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def test_several_processes_without_redis_are_refused(settings: Settings) -> None:
+    settings.WEB_PROCESSES, settings.REDIS_URL, settings.DATABASE_URL = 2, "", ""
+    assert [found.id for found in checks.several_processes_need_redis()] == ["platform.E001"]
+    assert [found.id for found in checks.several_processes_need_postgresql()] == ["platform.E002"]
+
+
+def test_several_processes_with_both_servers_are_fine(settings: Settings) -> None:
+    settings.WEB_PROCESSES, settings.REDIS_URL, settings.DATABASE_URL = 2, "redis://r", "postgresql://p"
+    assert checks.several_processes_need_redis() == checks.several_processes_need_postgresql() == []
+
+
+def test_a_second_embedded_process_on_the_same_state_is_refused(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.STATE_DIR = tmp_path
+    first = subprocess.Popen(
+        [sys.executable, "-c", "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()", str(tmp_path / "serving.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == b"held\n"
+    monkeypatch.setattr(composition, "_claim", None)
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL"):
+        composition.claim_single_process()
+    first.communicate(b"\n")
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([str(ROOT / "run"), *arguments], env={"PATH": "/bin:/usr/bin", **environment}, capture_output=True, text=True, check=False)
+
+
+def test_the_script_says_what_to_install_when_python_is_missing(tmp_path: Path) -> None:
+    for tool in ("sh", "dirname", "cat", "cksum", "tr", "env"):
+        found = next(Path(folder) / tool for folder in ("/bin", "/usr/bin") if (Path(folder) / tool).exists())
+        (tmp_path / tool).symlink_to(found)
+    ran = run("demo", PATH=str(tmp_path), VENV=str(tmp_path / "venv"))
+    assert ran.returncode == 1
+    assert "Python 3.11 or newer was not found" in ran.stderr
+
+
+def test_the_script_says_what_to_install_when_venv_is_missing(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -m ] && exit 1\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    ran = run("demo", PYTHON=str(python), VENV=str(tmp_path / "venv"), PATH="/bin:/usr/bin")
+    assert ran.returncode == 1
+    assert "python3-venv" in ran.stderr
+
+
+def test_every_variable_of_the_settings_is_documented() -> None:
+    source = (ROOT / "mcp_platform/settings.py").read_text()
+    documented = {line.split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line and not line.startswith("#")}
+    import re
+
+    read = set(re.findall(r'(?:env\.\w+|_kept_secret)\("([A-Z_]+)"', source)) - {"ENV_FILE", "POSTGRES_URI"}
+    assert read == documented
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_URI", "DATABASE_URL"])
+def test_both_names_of_the_database_address_work(name: str, tmp_path: Path) -> None:
+    code = "from mcp_platform import settings as s; d = s.DATABASES['default']; print(d['ENGINE'], d['HOST'], d['OPTIONS']['pool']['max_size'])"
+    kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "POSTGRES_URI")}
+    environment = {**kept, name: "postgresql+asyncpg://u:p@db.example/x", "POSTGRES_POOL_SIZE": "7", "STATE_DIR": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["mcp_platform.db.postgresql", "db.example", "7"]

@@ -1,0 +1,121 @@
+"""Background work on the embedded worker: after commit, with retries at their time, with the tenant, past a task that fails."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+
+from mcp_platform import celery, jobs, observability
+from mcp_platform.tenancy import scope
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not settings.EMBEDDED, reason="the embedded worker exists only without REDIS_URL"),
+]
+seen: list[Any] = []
+
+
+@jobs.task("tests.note")
+def note(text: str, tenant_id: str = "") -> None:
+    seen.append((text, scope.current(), observability.correlation_id(), connection.in_atomic_block))
+
+
+@jobs.task("tests.stubborn", bind=True, max_retries=3)
+def stubborn(self: Any) -> None:
+    seen.append((self.request.retries, time.monotonic()))
+    if self.request.retries < 1:
+        raise self.retry(countdown=0.4)
+
+
+@jobs.task("tests.broken")
+def broken() -> None:
+    raise ZeroDivisionError
+
+
+@jobs.task("tests.slow")
+def slow() -> None:
+    time.sleep(0.5)
+    seen.append("slow")
+
+
+@pytest.fixture(autouse=True)
+def _worker() -> Iterator[None]:
+    seen.clear()
+    worker = celery.EmbeddedWorker(concurrency=2)
+    worker.start()
+    yield
+    worker.stop()
+
+
+def eventually(count: int) -> list[Any]:
+    until = time.monotonic() + 10
+    while len(seen) < count and time.monotonic() < until:
+        time.sleep(0.01)
+    return list(seen)
+
+
+def test_a_job_runs_after_the_commit_and_not_before() -> None:
+    with transaction.atomic():
+        jobs.enqueue("tests.note", text="committed")
+        time.sleep(0.3)
+        assert seen == []
+    assert [text for text, *_ in eventually(1)] == ["committed"]
+
+
+def test_a_job_of_a_rolled_back_transaction_never_runs() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        jobs.enqueue("tests.note", text="rolled back")
+        raise ZeroDivisionError
+    jobs.enqueue("tests.note", text="later")
+    assert [text for text, *_ in eventually(1)] == ["later"]
+
+
+def test_a_job_carries_its_tenant_and_the_correlation_id_of_its_request() -> None:
+    tenant = str(uuid.uuid4())
+    with observability.correlated("request-7"):
+        jobs.enqueue("tests.note", text="mine", tenant_id=tenant)
+    ((_, inside, correlation, _),) = eventually(1)
+    assert inside == tenant
+    assert correlation == "request-7"
+
+
+def test_a_retry_waits_for_its_countdown() -> None:
+    jobs.enqueue("tests.stubborn")
+    (first, began), (second, again) = eventually(2)
+    assert (first, second) == (0, 1)
+    assert again - began >= 0.4
+
+
+def test_a_task_that_fails_does_not_stop_the_next() -> None:
+    jobs.enqueue("tests.broken")
+    jobs.enqueue("tests.note", text="still here")
+    assert len(eventually(1)) == 1
+
+
+def test_a_slow_task_does_not_hold_up_the_others() -> None:
+    jobs.enqueue("tests.slow")
+    jobs.enqueue("tests.note", text="quick")
+    assert [one if one == "slow" else one[0] for one in eventually(2)] == ["quick", "slow"]
+
+
+def test_a_sweep_that_fails_is_tried_again_at_its_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = threading.Event()
+    calls: list[int] = []
+
+    def work() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        called.set()
+        return 0
+
+    monkeypatch.setattr(jobs, "SWEEPS", {"tests": jobs.Sweep(name="tests", every_seconds=0.05, work=work)})
+    dispatcher = jobs.Dispatcher()
+    dispatcher.start()
+    assert called.wait(5)
+    dispatcher.stop()
