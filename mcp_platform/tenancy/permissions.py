@@ -1,0 +1,55 @@
+"""The permission matrix: what there is to do, and which role may do it. docs/permissions.md shows it; a test holds the two together."""
+
+from collections.abc import Mapping
+
+from mcp_platform.tenancy.models import Role
+
+PERMISSIONS: Mapping[str, str] = {
+    "tenants:read": "See the tenant and its settings",
+    "tenant:manage": "Change the tenant, its settings and its trusted token issuers",
+    "members:manage": "See, add and remove members, change their roles",
+    "keys:manage": "See, create, rotate and revoke API keys",
+    "audit:read": "Read and verify the audit chain",
+    "metrics:read": "See the dashboards and numbers of the tenant",
+    "flows:read": "See flows, versions and environments",
+    "flows:write": "Edit drafts, import and archive flows",
+    "flows:publish": "Publish flows, roll them back, change environments",
+    "integrations:read": "See the definitions of integrations",
+    "integrations:write": "Change the definitions of integrations",
+    "conversations:read": "Read conversations, transcripts and traces",
+    "conversations:write": "Start conversations and send messages",
+    "conversations:operate": "Reset conversations, hand them over, list those of every user",
+}
+
+ALL: frozenset[str] = frozenset(PERMISSIONS)
+_SEE = frozenset({"tenants:read", "flows:read", "integrations:read", "conversations:read"})
+_TALK = frozenset({"conversations:write"})
+_OPERATE = frozenset({"conversations:operate", "metrics:read"})
+
+ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
+    Role.OWNER: ALL,
+    Role.EDITOR: _SEE | _TALK | {"flows:write", "flows:publish", "integrations:write", "metrics:read"},
+    Role.ANALYST: _SEE | {"audit:read", "metrics:read", "conversations:operate"},
+    Role.CODE_OFFICIAL: _SEE | {"audit:read"},
+    Role.OPERATOR: _SEE | _TALK | _OPERATE,
+    Role.AGENT: frozenset({"tenants:read", "conversations:read", "conversations:operate"}) | _TALK,
+    Role.VIEWER: _SEE,
+}
+
+
+def of_role(role: str) -> frozenset[str]:
+    """The permissions of a role name; none for a name that is not a role."""
+    return ROLE_PERMISSIONS[Role(role)] if role in Role.values else frozenset()
+
+
+def of_roles(roles: object) -> frozenset[str]:
+    """The permissions of several role names, as a token's claim gives them: a list, or one text with spaces between."""
+    names = roles.split() if isinstance(roles, str) else roles if isinstance(roles, list) else []
+    return frozenset().union(*(of_role(name) for name in names if isinstance(name, str)))
+
+
+def as_markdown() -> str:
+    """The matrix as the table of docs/permissions.md."""
+    head = ["Permission", "Allows", *(role.label for role in Role)]
+    rows = [[f"`{name}`", text, *("✓" if name in ROLE_PERMISSIONS[role] else "" for role in Role)] for name, text in PERMISSIONS.items()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * 2 + [":-:"] * len(Role), *rows])

@@ -1,0 +1,174 @@
+"""JWTs of external issuers that a tenant trusts: verified with the issuer's published keys, never with anything the token brings along.
+
+The token only names its issuer and audience; the row of that issuer says which tenant, which key set and which algorithms. Algorithms are
+asymmetric ones from a fixed list, so "none" and a public key used as an HMAC secret have no way in.
+"""
+
+import json
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+
+from mcp_platform import observability, outbound
+from mcp_platform.errors import PlatformError, Unavailable
+from mcp_platform.tenancy import permissions, queries
+from mcp_platform.tenancy.errors import Unauthenticated
+from mcp_platform.tenancy.models import TokenIssuer
+from mcp_platform.tenancy.scope import Principal
+
+log = observability.logger(__name__)
+
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+LEEWAY_SECONDS = 30
+KEYS_FRESH_SECONDS = 600.0
+KEYS_USABLE_SECONDS = 24 * 3600.0  # how long the last known keys serve while the issuer cannot be reached
+REFRESH_SECONDS = 10.0  # a key set is asked for at most this often, however many unknown key ids come in
+FETCH_TIMEOUT_MS = 3000
+_MAX_TOKEN = 16_384
+_MAX_KEYS = 100
+_MAX_SETS = 1000
+_LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
+def principal_of(token: str) -> Principal:
+    """Raises Unauthenticated, and Unavailable when the issuer's keys cannot be had."""
+    header, claims = _unverified(token)
+    trusted = _issuer_of(claims)
+    allowed = [name for name in trusted.algorithms if name in ASYMMETRIC]
+    algorithm = str(header.get("alg"))
+    if algorithm not in allowed:
+        raise Unauthenticated("The token's algorithm is not allowed.")
+    key = _key_set(trusted.jwks_url).key(header.get("kid"), algorithm)
+    try:
+        verified = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            issuer=trusted.issuer,
+            audience=trusted.audience,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as fault:
+        raise Unauthenticated(f"The token is not valid: {fault}.") from fault
+    if not verified["sub"].isprintable():  # it names the actor in logs and audit entries
+        raise Unauthenticated("The token's subject is not readable text.")
+    return Principal(
+        tenant=trusted.tenant,
+        actor=f"jwt:{verified['sub']}"[:200],
+        permissions=permissions.of_roles(verified.get(trusted.role_claim)),
+        expires_at=moment(float(verified["exp"]) + LEEWAY_SECONDS),
+    )
+
+
+def moment(seconds: float) -> datetime:
+    """A time of a token; those beyond the calendar become its last day."""
+    return datetime.fromtimestamp(min(seconds, _LAST_MOMENT), UTC)
+
+
+def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims as the sender wrote them: good for choosing the issuer, for nothing else."""
+    if len(token) > _MAX_TOKEN:
+        raise Unauthenticated("The token is too long.")
+    try:
+        whole = jwt.decode_complete(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as fault:
+        raise Unauthenticated("This is neither an API key nor a JWT.") from fault
+    return whole["header"], whole["payload"]
+
+
+def _issuer_of(claims: dict[str, Any]) -> TokenIssuer:
+    issuer, audience = claims.get("iss"), claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    audiences = [one for one in named if isinstance(one, str) and "\x00" not in one]
+    if not isinstance(issuer, str) or "\x00" in issuer or not audiences:
+        raise Unauthenticated("The token names no issuer or no audience.")
+    found = queries.issuers_for(issuer, audiences[:20])
+    if len(found) != 1:  # none, or audiences of several tenants: no guess which one is meant
+        raise Unauthenticated("The token's issuer and audience are not trusted here.")
+    return found[0]
+
+
+# ── key sets ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _KeySet:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._keys: list[dict[str, Any]] = []
+        self._fetched_at = -KEYS_USABLE_SECONDS
+        self._tried_at = -REFRESH_SECONDS
+        self._lock = threading.Lock()
+
+    def key(self, kid: Any, algorithm: str) -> jwt.PyJWK:
+        """Raises Unauthenticated for an unknown key, Unavailable when there are no keys to look in."""
+        if time.monotonic() - self._fetched_at > KEYS_FRESH_SECONDS:
+            self._refresh(wait=not self._usable())
+        found = self._find(kid, algorithm)
+        if found is None:
+            self._refresh(wait=True)
+            found = self._find(kid, algorithm)
+        if not self._usable():
+            raise Unavailable("The keys of the token's issuer cannot be read right now.", retry_after=int(REFRESH_SECONDS))
+        if found is None:
+            raise Unauthenticated("The token is signed with a key that its issuer does not publish.")
+        return found
+
+    def _usable(self) -> bool:
+        return time.monotonic() - self._fetched_at < KEYS_USABLE_SECONDS
+
+    def _find(self, kid: Any, algorithm: str) -> jwt.PyJWK | None:
+        fitting = [key for key in self._keys if kid is None or key.get("kid") == kid]
+        if len(fitting) != 1 or fitting[0].get("alg", algorithm) != algorithm:
+            return None  # without a key id only an issuer with a single key is clear
+        try:
+            return jwt.PyJWK(fitting[0], algorithm)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return None
+
+    def _refresh(self, *, wait: bool) -> None:
+        """Fetch the keys unless somebody tried just now. With `wait` false, nobody queues behind a slow issuer."""
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
+            if time.monotonic() - self._tried_at < REFRESH_SECONDS:
+                return
+            self._tried_at = time.monotonic()
+            self._keys = _fetch(self.url)
+            self._fetched_at = time.monotonic()
+        except (PlatformError, ValueError) as fault:
+            log.warning("jwks_unreadable", url=self.url, fault=str(fault))
+        finally:
+            self._lock.release()
+
+
+def _fetch(url: str) -> list[dict[str, Any]]:
+    """The published signing keys. Raises a PlatformError of `outbound`, or ValueError for an answer that is not a key set."""
+    answer = outbound.request("GET", url, headers={"Accept": "application/json"}, timeout_ms=FETCH_TIMEOUT_MS)
+    if answer.status != 200:
+        raise ValueError(f"status {answer.status}")
+    try:
+        document = json.loads(answer.body)
+    except RecursionError as fault:
+        raise ValueError("nested too deep") from fault
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise ValueError("no list of keys")
+    return [key for key in keys[:_MAX_KEYS] if isinstance(key, dict) and key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"]
+
+
+_sets: dict[str, _KeySet] = {}
+
+
+def _key_set(url: str) -> _KeySet:
+    if len(_sets) > _MAX_SETS:
+        _sets.clear()
+    return _sets.setdefault(url, _KeySet(url))
+
+
+def forget_keys() -> None:
+    """Read every key set anew at the next token."""
+    _sets.clear()

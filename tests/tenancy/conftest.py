@@ -1,0 +1,21 @@
+import pytest
+
+from mcp_platform.tenancy.models import Role, Tenant, User
+from tests.factories import MembershipFactory, TenantFactory, UserFactory
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return TenantFactory(slug="permits")
+
+
+@pytest.fixture
+def stranger(db: None) -> Tenant:
+    return TenantFactory(slug="elsewhere")
+
+
+@pytest.fixture
+def owner(tenant: Tenant) -> User:
+    user = UserFactory(username="olga")
+    MembershipFactory(tenant=tenant, user=user, role=Role.OWNER)
+    return user

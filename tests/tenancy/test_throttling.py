@@ -1,0 +1,177 @@
+"""Limits let through exactly what they say, also when everybody comes at once."""
+
+import threading
+from collections import Counter
+
+import pytest
+from django.test import RequestFactory
+
+from mcp_platform.errors import Unavailable
+from mcp_platform.tenancy import throttling
+from mcp_platform.tenancy.errors import Unauthenticated
+from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.scope import Principal
+from mcp_platform.tenancy.throttling import TooMany, spend
+from tests.tenancy.clients import client_of
+
+THREADS, LIMIT = 8, 20
+
+
+@pytest.fixture
+def someone():
+    return Principal(tenant=Tenant(slug="a"), actor="key:a", permissions=frozenset())
+
+
+def race(work) -> Counter:
+    """How often each outcome came when 8 threads do `work` 10 times each, all starting together."""
+    start, outcomes = threading.Barrier(THREADS), Counter()
+
+    def run() -> None:
+        start.wait()
+        for _ in range(10):
+            try:
+                work()
+            except (TooMany, Unauthenticated) as fault:
+                outcomes[type(fault).__name__] += 1
+            else:
+                outcomes["through"] += 1
+
+    threads = [threading.Thread(target=run) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_a_race_of_eight_threads_lets_through_exactly_the_limit(settings, someone):
+    settings.API_RATE_LIMIT = f"{LIMIT}/minute"
+    assert race(lambda: spend(someone)) == {"through": LIMIT, "TooMany": 80 - LIMIT}
+
+
+def test_a_race_of_guesses_gets_exactly_the_limit(settings):
+    settings.ADDRESS_RATE_LIMIT = f"{LIMIT}/minute"
+
+    def guess() -> None:
+        with throttling.attempt("192.0.2.1"):
+            raise Unauthenticated
+
+    assert race(guess) == {"Unauthenticated": LIMIT, "TooMany": 80 - LIMIT}
+
+
+def test_credentials_that_are_right_cost_an_address_nothing(settings):
+    settings.ADDRESS_RATE_LIMIT = "2/minute"
+    for _ in range(10):
+        with throttling.attempt("192.0.2.1"):
+            pass
+    with pytest.raises(Unavailable), throttling.attempt("192.0.2.1"):
+        raise Unavailable
+    for _ in range(2):
+        with pytest.raises(Unauthenticated), throttling.attempt("192.0.2.1"):
+            raise Unauthenticated
+    with pytest.raises(TooMany), throttling.attempt("192.0.2.1"):
+        pass
+    with throttling.attempt("192.0.2.2"):
+        pass
+
+
+def test_an_ipv6_caller_is_its_network(settings):
+    settings.ADDRESS_RATE_LIMIT = "1/minute"
+    with pytest.raises(Unauthenticated), throttling.attempt("2001:db8:1:2::1"):
+        raise Unauthenticated
+    with pytest.raises(TooMany), throttling.attempt("2001:db8:1:2:ffff::1"):
+        pass
+    with throttling.attempt("2001:db8:1:3::1"):
+        pass
+
+
+def test_the_window_ends(settings, someone, monkeypatch):
+    settings.REDIS_URL = ""
+    settings.API_RATE_LIMIT = "2/minute"
+    now = throttling.time.time()
+    monkeypatch.setattr(throttling.time, "time", lambda: now)
+    assert (spend(someone).left, spend(someone).left) == (1, 0)
+    with pytest.raises(TooMany) as refusal:
+        spend(someone)
+    assert refusal.value.details["retry_after"] == 60
+    monkeypatch.setattr(throttling.time, "time", lambda: now + 60)
+    assert spend(someone).left == 1
+
+
+def test_the_keys_of_a_tenant_share_its_limit(settings, someone):
+    settings.TENANT_RATE_LIMIT = "3/minute"
+    second = Principal(tenant=someone.tenant, actor="key:b", permissions=frozenset())
+    elsewhere = Principal(tenant=Tenant(slug="b"), actor="key:a", permissions=frozenset())
+    for principal in (someone, second, someone):
+        spend(principal)
+    with pytest.raises(TooMany) as refusal:
+        spend(second)
+    assert refusal.value.details["policy"] == "tenant"
+    spend(elsewhere)
+
+
+def test_without_redis_the_process_counts_alone(settings, someone, monkeypatch):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"  # nobody listens there
+    settings.API_RATE_LIMIT = "2/minute"
+    monkeypatch.setattr(throttling, "_redis_away_until", 0.0)
+    spend(someone)
+    spend(someone)
+    with pytest.raises(TooMany):
+        spend(someone)
+
+
+@pytest.mark.servers
+def test_redis_counts_for_all_processes_and_is_as_exact(settings, someone, monkeypatch):
+    settings.API_RATE_LIMIT = f"{LIMIT}/minute"
+    assert race(lambda: spend(someone)) == {"through": LIMIT, "TooMany": 80 - LIMIT}
+    monkeypatch.setattr(throttling, "_memory", throttling.ExactMemory())  # as another process
+    with pytest.raises(TooMany) as refusal:
+        spend(someone)
+    assert 1 <= refusal.value.details["retry_after"] <= 60
+
+
+def test_the_memory_of_counters_is_bounded(monkeypatch):
+    counters = throttling.ExactMemory()
+    now = throttling.time.time()
+    for number in range(counters._SWEEP_AT + 1):
+        counters.incr(f"a{number}", 10)
+    monkeypatch.setattr(throttling.time, "time", lambda: now + 30)
+    counters.incr("b", 10)
+    assert len(counters._windows) == 1
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "198.51.100.1", "192.0.2.1"),
+        (1, "198.51.100.1", "198.51.100.1"),
+        (1, "6.6.6.6, 198.51.100.1", "198.51.100.1"),
+        (2, "6.6.6.6, 198.51.100.1, 10.0.0.1", "198.51.100.1"),
+        (2, "198.51.100.1", "198.51.100.1"),
+        (1, "", "192.0.2.1"),
+    ],
+)
+def test_the_address_is_what_own_proxies_wrote(settings, proxies, forwarded, address):
+    settings.TRUSTED_PROXIES = proxies
+    assert throttling.address_of(RequestFactory().get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded)) == address
+
+
+def test_answers_say_what_is_left(settings, tenant):
+    settings.API_RATE_LIMIT = "2/minute"
+    client = client_of(tenant)
+    first = client.get("/api/v1/tenant")
+    assert first.headers["RateLimit-Policy"] == '"default";q=2;w=60'
+    assert first.headers["RateLimit"] in ('"default";r=1;t=60', '"default";r=1;t=59')
+    client.get("/api/v1/tenant")
+    refused = client.get("/api/v1/tenant")
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert refused.headers["RateLimit"].startswith('"default";r=0;t=')
+    assert refused.json()["error_code"] == "RATE_LIMITED"
+    assert client_of(tenant).get("/api/v1/tenant").status_code == 200
+
+
+def test_guessing_over_http_is_throttled(settings, tenant, client):
+    settings.ADDRESS_RATE_LIMIT = "3/minute"
+    answers = [client.get("/api/v1/tenant", headers={"Authorization": f"Bearer mcp_aaaaaaaaaa_{number}"}).status_code for number in range(5)]
+    assert answers == [401, 401, 401, 429, 429]
