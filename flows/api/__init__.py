@@ -1,0 +1,1 @@
+"""REST of flows: drafts, their states and transitions, versions, environments, integrations."""

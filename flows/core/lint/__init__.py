@@ -1,0 +1,40 @@
+"""What is wrong with a flow before anybody talks to it. Errors refuse a publish; warnings are shown. Codes: docs/protocol/flow.md."""
+
+from collections.abc import Collection
+
+from flows.core import definition
+from flows.core.lint import content, dataflow, references, structure, typed
+from flows.core.types import Flow, Json, Problem, Severity
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def check(flow: Flow, *, known_flows: Collection[str] = NOTHING, known_integrations: Collection[str] = NOTHING) -> list[Problem]:
+    """All problems of a parsed flow, errors first. `known_flows` and `known_integrations` are the ids that exist beside this flow."""
+    shape = structure.shape_of(flow)
+    checked, typing = typed.check(flow)
+    found = [
+        *references.missing(flow, known_flows, known_integrations),
+        *typing,
+        *structure.check(shape),
+        *dataflow.check(shape, checked),
+        *content.check(flow),
+    ]
+    return errors_first(found)
+
+
+def check_document(
+    document: Json, *, known_flows: Collection[str] = NOTHING, known_integrations: Collection[str] = NOTHING
+) -> tuple[Flow | None, list[Problem]]:
+    """`parse` and `check` in one. A document with faults of shape is still searched for missing references and silent loops."""
+    survey = definition.survey(document)
+    if not survey.problems:
+        return survey.flow, check(survey.flow, known_flows=known_flows, known_integrations=known_integrations)
+    shape = structure.shape_of(survey.flow)
+    further = [*references.missing(survey.flow, known_flows, known_integrations), *structure.loops(shape)]
+    seen = {problem.path for problem in survey.problems}
+    return None, errors_first([*survey.problems, *(problem for problem in further if problem.path not in seen)])
+
+
+def errors_first(found: list[Problem]) -> list[Problem]:
+    return sorted(dict.fromkeys(found), key=lambda problem: problem.severity is Severity.WARNING)

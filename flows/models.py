@@ -1,0 +1,195 @@
+"""Flows as authors edit them (drafts: Flow, State, Transition) and as they run (FlowVersion, immutable)."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from flows.core.types import Condition, Problem, StateType
+from flows.errors import VersionIsImmutable
+from mcp_platform.tenancy.models import TenantModel, TenantQuerySet, User
+
+NAME = RegexValidator(r"^[A-Za-z][A-Za-z0-9_\-]{0,62}$", "Letters, digits, _ and -; starts with a letter; at most 63 characters.")
+STATE_TYPES = [(item.value, item.value.replace("_", " ")) for item in StateType]
+CONDITIONS = [(item.value, item.value.replace("_", " ")) for item in Condition]
+INTEGRATION_TYPES = [("rest", "REST"), ("graphql", "GraphQL"), ("grpc", "gRPC")]
+
+
+class Flow(TenantModel):
+    """A draft and its history. `rev` grows with every saved change and is the ETag of the draft."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    flow_id = models.CharField("flow id", max_length=63, validators=(NAME,), help_text="The name that API clients and other flows use.")
+    name = models.CharField(max_length=200)
+    version = models.CharField(max_length=50, default="1", help_text="The author's own label, such as 2.1")
+    description = models.TextField(blank=True)
+    initial_state = models.CharField(max_length=63, blank=True)
+    global_handlers = models.JSONField(default=dict, blank=True)
+    variables = models.JSONField(default=dict, blank=True)
+    slots = models.JSONField(default=dict, blank=True)
+    intents = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    rev = models.PositiveIntegerField(default=1, editable=False)
+    problem_count = models.PositiveIntegerField(default=0, editable=False, help_text="Errors found when the draft was last saved")
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    problems: tuple[Problem, ...] = ()  # set by the service that has just saved the draft
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tenant", "flow_id"), name="flow_id_once"),)
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def running(self) -> dict[str, int]:
+        """Environment -> number of the version that runs there."""
+        return {pointer.environment.name: pointer.version.number for pointer in self.pointers.all()}
+
+
+class State(TenantModel):
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="states")
+    name = models.CharField(max_length=63, validators=(NAME,))
+    type = models.CharField(max_length=20, choices=STATE_TYPES)
+    config = models.JSONField(default=dict, blank=True)
+    entry_actions = models.JSONField(default=list, blank=True)
+    exit_actions = models.JSONField(default=list, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("flow", "name"), name="state_name_once"),)
+        ordering = ("position", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Transition(TenantModel):
+    """`target_state` is a name, not a key: a draft may point at a state that is not written yet, and its problem says so."""
+
+    state = models.ForeignKey(State, on_delete=models.CASCADE, related_name="transitions")
+    condition = models.CharField(max_length=24, choices=CONDITIONS)
+    condition_value = models.CharField(max_length=200, blank=True)
+    expression = models.TextField(blank=True, max_length=2000)
+    target_state = models.CharField(max_length=63)
+    priority = models.PositiveSmallIntegerField(default=100, validators=(MaxValueValidator(1000),))
+    actions = models.JSONField(default=list, blank=True)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("position", "id")
+
+    def __str__(self) -> str:
+        return f"{self.condition} → {self.target_state}"
+
+
+class FlowVersionQuerySet(TenantQuerySet["FlowVersion"]):
+    def update(self, **kwargs: Any) -> int:
+        """Raises VersionIsImmutable."""
+        raise VersionIsImmutable(fields=sorted(kwargs))
+
+
+class FlowVersion(TenantModel):
+    """What was published. `definition` is canonical JSON text, `sha256` its digest; neither ever changes.
+
+    Triggers in the database refuse what `save` and `update` refuse here (ADR 0004); only `published_by` may be cleared, with its user.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    definition = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    note = models.CharField(max_length=500, blank=True)
+    published_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    published_at = models.DateTimeField()
+
+    is_new: bool = False  # True on the object that a publish has just made; False when the same content had been published before
+
+    objects: ClassVar[Any] = FlowVersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("flow", "number"), name="flow_version_number_once"),
+            models.UniqueConstraint(fields=("flow", "sha256"), name="flow_version_content_once"),
+        )
+        ordering = ("-number",)
+
+    def __str__(self) -> str:
+        return f"v{self.number}"
+
+    @property
+    def environments(self) -> list[str]:
+        """The names of those that run this version."""
+        return sorted(pointer.environment.name for pointer in self.pointers.all())
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert, once. Raises VersionIsImmutable."""
+        if not self._state.adding:
+            raise VersionIsImmutable
+        super().save(*args, **kwargs)
+
+
+class Environment(TenantModel):
+    """A place where flows run, such as production or staging. A tenant starts with `production`, its default."""
+
+    name = models.CharField(max_length=40, validators=(NAME,))
+    is_default = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "name"), name="environment_name_once"),
+            models.UniqueConstraint(fields=("tenant",), condition=models.Q(is_default=True), name="environment_one_default"),
+        )
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def flows(self) -> dict[str, int]:
+        """flow_id -> number of the version that runs here."""
+        return {pointer.flow.flow_id: pointer.version.number for pointer in self.pointers.all()}
+
+
+class Pointer(TenantModel):
+    """Which version of a flow an environment runs. Publish and roll back move it; every move is an audit row."""
+
+    environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="pointers")
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="pointers")
+    version = models.ForeignKey(FlowVersion, on_delete=models.PROTECT, related_name="pointers")
+    moved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("environment", "flow"), name="pointer_once"),)
+
+    def __str__(self) -> str:
+        return f"pointer {self.pk}"
+
+
+class Integration(TenantModel):
+    """The definition of an external system that flows may call. Secrets are referenced by name, never stored here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    integration_id = models.CharField(max_length=63, validators=(NAME,))
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=10, choices=INTEGRATION_TYPES, default="rest")
+    base_url = models.URLField(max_length=300)
+    authentication = models.JSONField(default=dict, blank=True)
+    headers = models.JSONField(default=dict, blank=True)
+    timeout_ms = models.PositiveIntegerField(default=5000, validators=(MinValueValidator(100), MaxValueValidator(30_000)))
+    retry_policy = models.JSONField(default=dict, blank=True)
+    rev = models.PositiveIntegerField(default=1, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tenant", "integration_id"), name="integration_id_once"),)
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name

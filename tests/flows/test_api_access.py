@@ -1,0 +1,147 @@
+"""Every endpoint of flows as owner, editor, viewer, stranger and anonymous."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from flows import services
+from flows.models import State
+from flows.urls import urlpatterns
+from mcp_platform.tenancy.models import Role, Tenant
+from tests import factories
+from tests.factories import greeting
+from tests.flows.test_integrations import CRM
+from tests.tenancy.clients import client_of
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request; `needs` is its permission, `ok` what the owner gets, `private` whether it names something of the tenant."""
+
+    method: str
+    path: str
+    needs: str
+    ok: int
+    body: Any = None
+    private: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def send(self, client: APIClient, names: dict[str, Any]) -> Any:
+        body = {**self.body, "state": names["state"]} if self.path == "transitions" and self.body else self.body
+        send = getattr(client, self.method.lower())
+        return send("/api/v1/" + self.path.format(**names), body, format="json", headers={"If-Match": "*"})
+
+
+CALLS = [
+    Call("GET", "flows", "flows:read", 200, private=False),
+    Call("POST", "flows", "flows:write", 201, {"flow_id": "new"}, private=False),
+    Call("POST", "flows/import", "flows:write", 201, greeting("new"), private=False),
+    Call("GET", "flows/{flow}", "flows:read", 200),
+    Call("PATCH", "flows/{flow}", "flows:write", 200, {"name": "New"}),
+    Call("DELETE", "flows/sketch", "flows:write", 204),
+    Call("GET", "flows/{flow}/draft", "flows:read", 200),
+    Call("PUT", "flows/{flow}/draft", "flows:write", 200, greeting()),
+    Call("POST", "flows/{flow}/validate", "flows:read", 200, {}),
+    Call("POST", "flows/{flow}/publish", "flows:publish", 200, {}),
+    Call("POST", "flows/{flow}/rollback", "flows:publish", 200, {"version": 1}),
+    Call("POST", "flows/{flow}/archive", "flows:write", 200),
+    Call("POST", "flows/{flow}/unarchive", "flows:write", 200),
+    Call("GET", "flows/{flow}/export", "flows:read", 200),
+    Call("GET", "flows/{flow}/diff?before=1", "flows:read", 200),
+    Call("GET", "flows/{flow}/versions", "flows:read", 200),
+    Call("GET", "flows/{flow}/versions/1", "flows:read", 200),
+    Call("GET", "states", "flows:read", 200, private=False),
+    Call("POST", "states", "flows:write", 201, {"flow": "greeting", "name": "new", "type": "end"}),
+    Call("GET", "states/{state}", "flows:read", 200),
+    Call("PUT", "states/{state}", "flows:write", 200, {"type": "end"}),
+    Call("PATCH", "states/{state}", "flows:write", 200, {"metadata": {"x": 1}}),
+    Call("DELETE", "states/{state}", "flows:write", 204),
+    Call("GET", "transitions", "flows:read", 200, private=False),
+    Call("POST", "transitions", "flows:write", 201, {"condition": "any_input", "target_state": "done"}),
+    Call("GET", "transitions/{transition}", "flows:read", 200),
+    Call("PUT", "transitions/{transition}", "flows:write", 200, {"condition": "any_input", "target_state": "done"}),
+    Call("PATCH", "transitions/{transition}", "flows:write", 200, {"priority": 3}),
+    Call("DELETE", "transitions/{transition}", "flows:write", 204),
+    Call("GET", "environments", "flows:read", 200, private=False),
+    Call("POST", "environments", "flows:publish", 201, {"name": "new"}, private=False),
+    Call("GET", "environments/staging", "flows:read", 200),
+    Call("PATCH", "environments/staging", "flows:publish", 200, {"is_default": True}),
+    Call("DELETE", "environments/staging", "flows:publish", 204),
+    Call("GET", "integrations", "integrations:read", 200, private=False),
+    Call("POST", "integrations", "integrations:write", 201, {**CRM, "integration_id": "new"}, private=False),
+    Call("GET", "integrations/crm", "integrations:read", 200),
+    Call("PUT", "integrations/crm", "integrations:write", 200, CRM),
+    Call("PATCH", "integrations/crm", "integrations:write", 200, {"timeout_ms": 200}),
+    Call("DELETE", "integrations/crm", "integrations:write", 204),
+]
+walk = pytest.mark.parametrize("call", CALLS, ids=str)
+
+
+@pytest.fixture
+def names(tenant: Tenant) -> dict[str, Any]:
+    version = factories.published(tenant)
+    factories.draft(tenant, greeting("sketch"))
+    services.create_environment(tenant, name="staging", by=None)
+    services.save_integration(tenant, integration_id="crm", fields=CRM, create=True, by=None)
+    state = State.objects.get(flow=version.flow, name="ask")
+    return {"flow": "greeting", "state": state.pk, "transition": state.transitions.get().pk}
+
+
+def test_the_walk_is_complete() -> None:
+    walked = {(call.method, call.path.split("?")[0].replace("{flow}", "greeting")) for call in CALLS}
+    declared = [method for pattern in urlpatterns for method in getattr(pattern.callback, "view_class").permissions]  # noqa: B009  set by as_view, unknown to its type
+    assert len(walked) == len(CALLS) == len(declared)
+
+
+@walk
+@pytest.mark.parametrize("role", [Role.OWNER, Role.EDITOR])
+def test_owners_and_editors_may(call: Call, role: str, tenant: Tenant, names: dict[str, Any]) -> None:
+    answer = call.send(client_of(tenant, role), names)
+    assert answer.status_code == call.ok, answer.content
+
+
+@walk
+def test_viewers_may_look(call: Call, tenant: Tenant, names: dict[str, Any]) -> None:
+    answer = call.send(client_of(tenant, Role.VIEWER), names)
+    if call.needs.endswith(":read"):
+        assert answer.status_code == call.ok, answer.content
+    else:
+        assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED")
+
+
+@walk
+def test_the_permission_is_the_one_that_is_needed(call: Call, tenant: Tenant, names: dict[str, Any]) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=factories.bearer(tenant, [call.needs])["Authorization"])
+    assert call.send(client, names).status_code == call.ok
+
+
+@walk
+def test_strangers_find_nothing(call: Call, stranger: Tenant, names: dict[str, Any]) -> None:
+    answer = call.send(client_of(stranger), names)
+    if call.private:
+        assert answer.status_code == 404, answer.content
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["error_code"].endswith("NOT_FOUND")
+    elif call.method == "GET":
+        assert (answer.status_code, answer.json()["results"]) == (200, [])
+    else:
+        assert answer.status_code == call.ok
+
+
+@walk
+def test_anonymous_gets_nowhere(call: Call, names: dict[str, Any]) -> None:
+    answer = call.send(APIClient(), names)
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+@walk
+def test_no_route_ends_with_a_slash(call: Call, tenant: Tenant, names: dict[str, Any]) -> None:
+    path, _, query = call.path.partition("?")
+    slashed = Call(call.method, f"{path}/?{query}", call.needs, call.ok, call.body)
+    assert slashed.send(client_of(tenant), names).status_code == 404
