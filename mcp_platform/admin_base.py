@@ -40,7 +40,7 @@ else:
     from unfold.sites import UnfoldAdminSite as ThemeSite
 
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextareaWidget,
@@ -326,7 +326,7 @@ def select(choices: Iterable[tuple[str, str]] = ()) -> forms.Widget:
 
 
 def checkboxes() -> forms.Widget:
-    widget: forms.Widget = UnfoldAdminCheckboxSelectMultiple()
+    widget: forms.Widget = UnfoldAdminCheckboxSelectMultipleWidget()
     return widget
 
 
