@@ -1,0 +1,1 @@
+"""REST: talk (`hot`), and read what was said and why (`views`)."""

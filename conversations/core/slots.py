@@ -1,0 +1,269 @@
+"""What a message says for a slot: extract the value of the slot that was asked for, spot values of slots that were not, check bounds.
+
+Values are plain JSON: whole numbers, floats (number and money), true/false, ISO 8601 texts (date, time, datetime), E.164 (phone), and texts.
+The quick way comes first everywhere; the libraries for the hard cases are imported when the first hard case arrives.
+"""
+# ruff: noqa: ARG001  every extractor has the signature of its table
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from math import isfinite
+from typing import Any, TypeAlias
+
+from conversations.core import choices, dates, numbers
+from conversations.core.words import LONGEST, clean, folded
+from flows.core.types import Json, SlotRule, SlotType
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """`used` are the words the value was read from; what is left of the message may hold more."""
+
+    value: Json
+    used: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """There is an answer, but it will not do. `reason` is a key of words.sentence, `facts` are its blanks."""
+
+    reason: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NothingFound:
+    """No answer to this question."""
+
+
+Found: TypeAlias = Extracted | Refused | NothingFound
+NOTHING = NothingFound()
+
+
+def extract(rule: SlotRule, text: str, *, locale: str, now: datetime) -> Found:
+    """The answer to the question for this slot, bounds checked. `now` anchors "tomorrow"."""
+    found = EXTRACTORS[rule.type](rule, clean(text[:LONGEST]), locale, now)
+    return _checked(rule, found) if type(found) is Extracted else found
+
+
+def spot(rule: SlotRule, text: str, *, locale: str, now: datetime) -> Found:
+    """A value for a slot nobody asked for: only what can mean nothing else (a choice, an address, a number beside the slot's name)."""
+    spotter = SPOTTERS.get(rule.type)
+    found = spotter(rule, clean(text[:LONGEST]), locale, now) if spotter is not None else NOTHING
+    return _checked(rule, found) if type(found) is Extracted else found
+
+
+def accept(rule: SlotRule, value: Json, *, locale: str, now: datetime) -> Found:
+    """A value that did not come from words (a button, an API's input): the right type as it is, a text as if it had been typed."""
+    if isinstance(value, str):
+        return extract(rule, value, locale=locale, now=now)
+    if isinstance(value, bool):
+        return Extracted(value, "") if rule.type is SlotType.BOOLEAN else NOTHING
+    if isinstance(value, int | float) and rule.type in _NUMERIC:
+        found = numbers.fitting(rule.type, value)
+        if found is not None:
+            return _checked(rule, Extracted(found, ""))
+        return Refused("whole") if isfinite(value) else NOTHING
+    return NOTHING
+
+
+def validate(rule: SlotRule, value: Json) -> Refused | None:
+    """The rule's bounds, lengths and pattern. Its expression needs the conversation: the machine evaluates it."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return _out_of_bounds(rule, value)
+    return _unfit_text(rule, value) if isinstance(value, str) else None
+
+
+# ── checking ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_NUMERIC = frozenset({SlotType.INTEGER, SlotType.NUMBER, SlotType.MONEY})
+_FREE = frozenset({SlotType.TEXT, SlotType.PATTERN, SlotType.EMAIL, SlotType.URL, SlotType.PHONE})
+
+
+def _checked(rule: SlotRule, found: Extracted) -> Found:
+    return validate(rule, found.value) or found
+
+
+def _out_of_bounds(rule: SlotRule, value: float) -> Refused | None:
+    if rule.minimum is not None and value < rule.minimum:
+        return Refused("minimum", {"limit": numbers.shown(rule.minimum)})
+    if rule.maximum is not None and value > rule.maximum:
+        return Refused("maximum", {"limit": numbers.shown(rule.maximum)})
+    return None
+
+
+def _unfit_text(rule: SlotRule, value: str) -> Refused | None:
+    if rule.type not in _FREE:
+        return None
+    if rule.min_length is not None and len(value) < rule.min_length:
+        return Refused("min_length", {"limit": rule.min_length})
+    if rule.max_length is not None and len(value) > rule.max_length:
+        return Refused("max_length", {"limit": rule.max_length})
+    if rule.pattern and not _matches(rule.pattern, value):
+        return Refused("pattern")
+    return None
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Any:
+    """The pattern as RE2, or None when it is none: authors' patterns must never hang us, as Python's `re` can."""
+    import re2
+
+    quiet = re2.Options()
+    quiet.log_errors = False
+    try:
+        return re2.compile(pattern, quiet)
+    except re2.error:
+        return None
+
+
+def _matches(pattern: str, text: str) -> bool:
+    program = compiled(pattern)
+    return program is not None and program.fullmatch(text) is not None
+
+
+# ── free texts and addresses ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _text(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    value = text.strip()
+    return Extracted(value, text) if value else NOTHING
+
+
+def _pattern(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    """The whole message, else the first word of it that fits."""
+    value = text.strip()
+    for candidate in (value, *(word.strip(".,;:!?()\"'") for word in value.split()[:50])):
+        if candidate and _matches(rule.pattern, candidate):
+            return Extracted(candidate, candidate)
+    return Refused("pattern") if value else NOTHING
+
+
+def _email(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    import re
+
+    if "@" not in text:
+        return NOTHING
+    match = re.search(r"[^\s@<>(),;:\"]{1,64}@[^\s@<>(),;:\"]{1,255}", text)
+    if match is None:
+        return Refused("email")
+    from email_validator import EmailNotValidError, validate_email
+
+    used = match[0].rstrip(".!?'")
+    try:
+        return Extracted(validate_email(used, check_deliverability=False).normalized, used)
+    except EmailNotValidError:
+        return Refused("email")
+
+
+def _phone(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    import phonenumbers
+
+    for match in phonenumbers.PhoneNumberMatcher(text[:500], rule.region or None):
+        number = phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
+        return Extracted(number, match.raw_string)
+    return Refused("phone") if sum(letter.isdigit() for letter in text) >= 5 else NOTHING
+
+
+def _phone_abroad(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    return _phone(rule, text, locale, now) if "+" in text else NOTHING
+
+
+def _url(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    import re
+
+    match = re.search(r"(?:https?://)?(?:[\w-]{1,63}\.){1,8}[a-zA-Z]{2,24}(?::\d{2,5})?(?:[/?#][^\s<>\"]*)?", text)
+    if match is None or "@" in text[: match.start() + 1]:
+        return Refused("url") if "://" in text else NOTHING
+    used = match[0].rstrip(".,!?)'")
+    return Extracted(used if "://" in used else f"https://{used}", used)
+
+
+def _url_in_full(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    return _url(rule, text, locale, now) if "://" in text else NOTHING
+
+
+# ── numbers, dates, choices: their own modules ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _number(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = numbers.read(rule.type, text, locale)
+    if found is None:
+        return NOTHING
+    value = numbers.fitting(rule.type, found[0])
+    return Extracted(value, found[1]) if value is not None else Refused("whole")
+
+
+def _named_number(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    used = numbers.beside(rule.name, text, locale)
+    return _number(rule, used, locale, now) if used else NOTHING
+
+
+def _boolean(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = choices.yes_or_no(text)
+    return Extracted(found[0], found[1]) if found is not None else NOTHING
+
+
+def _named_boolean(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = choices.with_or_without(rule.name, text)
+    return Extracted(found[0], found[1]) if found is not None else NOTHING
+
+
+def _enum(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = choices.choose(rule, text)
+    return Extracted(found[0], found[1]) if found is not None else NOTHING
+
+
+def _named_enum(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = choices.mentioned(rule, folded(text))
+    return Extracted(found[0], found[1]) if found is not None else NOTHING
+
+
+def _moment(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = dates.read(rule.type, text, locale, now)
+    return Extracted(found[0], found[1]) if found is not None else NOTHING
+
+
+def _iso_moment(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = dates.iso(rule.type, text)
+    return Extracted(found[0], found[1]) if found is not None else NOTHING
+
+
+def _priced(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    return _number(rule, text, locale, now) if numbers.has_currency(text) else _named_number(rule, text, locale, now)
+
+
+Extractor = Callable[[SlotRule, str, str, datetime], Found]
+
+EXTRACTORS: Mapping[SlotType, Extractor] = {
+    SlotType.TEXT: _text,
+    SlotType.INTEGER: _number,
+    SlotType.NUMBER: _number,
+    SlotType.BOOLEAN: _boolean,
+    SlotType.DATE: _moment,
+    SlotType.TIME: _moment,
+    SlotType.DATETIME: _moment,
+    SlotType.EMAIL: _email,
+    SlotType.PHONE: _phone,
+    SlotType.URL: _url,
+    SlotType.MONEY: _number,
+    SlotType.ENUM: _enum,
+    SlotType.PATTERN: _pattern,
+}
+
+SPOTTERS: Mapping[SlotType, Extractor] = {
+    SlotType.INTEGER: _named_number,
+    SlotType.NUMBER: _named_number,
+    SlotType.BOOLEAN: _named_boolean,
+    SlotType.DATE: _iso_moment,
+    SlotType.DATETIME: _iso_moment,
+    SlotType.EMAIL: _email,
+    SlotType.PHONE: _phone_abroad,
+    SlotType.URL: _url_in_full,
+    SlotType.MONEY: _priced,
+    SlotType.ENUM: _named_enum,
+}

@@ -1,0 +1,149 @@
+"""What leaves a conversation: the stored reply, the frames of the socket, and the names of the groups that are told."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from conversations.core.codec import reply_to_json
+from conversations.core.types import Snapshot, Step
+from conversations.models import ConversationEvent
+from flows.core.types import Program
+from mcp_platform import realtime
+
+MASK = "•••"
+# Events that are part of the transcript, and who speaks in them.
+SPOKEN: Mapping[str, str] = {"message": "user", "command": "user", "replied": "bot"}
+
+Json = dict[str, Any]
+
+
+# ── groups: a message is only {stream, seq}; whoever listens reads the rows ─────────────────────────────────────────────────────────
+
+
+def conversation_group(conversation_id: UUID) -> str:
+    return f"conversation.{conversation_id}"
+
+
+def turn_group(turn_id: UUID) -> str:
+    return f"turn.{turn_id}"
+
+
+def publish_growth(conversation_id: UUID, seq: int) -> None:
+    realtime.publish(conversation_group(conversation_id), {"stream": str(conversation_id), "seq": seq})
+
+
+def publish_end_of_turn(turn_id: UUID, seq: int) -> None:
+    realtime.publish(turn_group(turn_id), {"stream": str(turn_id), "seq": seq})
+
+
+# ── the reply that is stored with the turn ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reply(
+    *,
+    conversation_id: UUID,
+    turn: Json,
+    before: Snapshot,
+    step: Step,
+    sensitive: frozenset[str],
+    milliseconds: int,
+    earlier: Json | None = None,
+    opening: Iterable[Json] = (),
+) -> Json:
+    """contracts "result out". `earlier` is what the same turn had said before it waited for an effect, `opening` what a session that began
+    just before has said."""
+    past = earlier or {}
+    messages = [*opening, *past.get("response", {}).get("messages", ()), *(reply_to_json(said) for said in step.replies)]
+    body: Json = {
+        "conversation_id": str(conversation_id),
+        "current_state": step.snapshot.state,
+        "status": step.snapshot.status.value,
+        "response": response(messages),
+        "context_updates": _merged(past.get("context_updates", {}), context_updates(before, step.snapshot, sensitive)),
+        "actions_performed": [*past.get("actions_performed", ()), *step.actions],
+        "confidence_scores": {**past.get("confidence_scores", {}), **step.confidence},
+        "processing_time_ms": past.get("processing_time_ms", 0) + milliseconds,
+        "ab_variant": None,
+        "turn": turn,
+    }
+    if step.error is not None:
+        body["error"] = error(step.error)
+    return body
+
+
+def error(fault: Mapping[str, Any]) -> Json:
+    """The engine's {code, message, …} with the member name that every error of the platform has."""
+    return {"error_code": fault.get("code", "STATE_EXECUTION_ERROR"), **{name: value for name, value in fault.items() if name != "code"}}
+
+
+def response(messages: list[Json]) -> Json:
+    """All messages, and the last one's type, buttons and token on top: what a client shows that knows one message only."""
+    last = messages[-1] if messages else {}
+    return {
+        "text": "\n\n".join(said["text"] for said in messages if said["text"]),
+        "type": last.get("type", "text"),
+        "messages": messages,
+        "buttons": last.get("buttons", []),
+        "token": last.get("token", ""),
+    }
+
+
+def context_updates(before: Snapshot, after: Snapshot, sensitive: frozenset[str]) -> Json:
+    """The slots, variables of the flow on top, and results that changed. A value that is gone is null."""
+    changed: Json = {}
+    slots = _changes(before.slots, after.slots)
+    if slots:
+        changed["slots"] = masked(slots, sensitive)
+    variables = _changes(before.frames[-1].variables if before.frames else {}, after.frames[-1].variables if after.frames else {})
+    if variables:
+        changed["variables"] = variables
+    return changed
+
+
+def masked(slots: Mapping[str, Any], sensitive: frozenset[str]) -> Json:
+    return {name: MASK if name in sensitive and value is not None else value for name, value in slots.items()}
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:
+    if before is after:
+        return {}
+    changed = {name: value for name, value in after.items() if name not in before or before[name] != value}
+    return {**changed, **{name: None for name in before if name not in after}}
+
+
+def _merged(first: Json, second: Json) -> Json:
+    return {part: {**first.get(part, {}), **second.get(part, {})} for part in (*first, *(name for name in second if name not in first))}
+
+
+# ── what readers see ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def event(row: ConversationEvent, turn_number: int) -> Json:
+    return {"seq": row.seq, "kind": row.kind, "data": row.data, "at": row.at.isoformat(), "turn": turn_number}
+
+
+def spoken(row: ConversationEvent, turn_number: int) -> Json:
+    """A line of the transcript; the bot's has its messages in `data`."""
+    by = SPOKEN[row.kind]
+    text = row.data.get("text", row.data.get("name", "")) if by == "user" else "\n\n".join(said["text"] for said in row.data.get("messages", ()))
+    return {"seq": row.seq, "at": row.at.isoformat(), "turn": turn_number, "by": by, "text": text, "data": row.data}
+
+
+def context(snapshot: Snapshot, *, sensitive: frozenset[str]) -> Json:
+    """The part of contracts "context" that the snapshot knows."""
+    top = snapshot.frames[-1] if snapshot.frames else None
+    return {
+        "current_state": snapshot.state,
+        "previous_states": list(snapshot.history),
+        "slots": masked(snapshot.slots, sensitive),
+        "variables": dict(top.variables) if top else {},
+        "user_profile": dict(snapshot.profile),
+        "intent_history": list(snapshot.intents),
+        "integration_results": dict(snapshot.results),
+        "error_count": snapshot.error_count,
+        "flow_stack": [{"flow_id": frame.flow_id, "state": frame.state, "version": frame.program} for frame in snapshot.frames],
+    }
+
+
+def sensitive_slots(programs: Iterable[Program]) -> frozenset[str]:
+    return frozenset(name for program in programs for name, rule in program.flow.slots.items() if rule.sensitive)

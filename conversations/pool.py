@@ -1,0 +1,55 @@
+"""The threads on which turns run when the server is asynchronous: bounded, and each keeps its own database connection.
+
+Django gives an asynchronous server's synchronous code a fresh thread, hence a fresh connection, for each request. These threads stay, so a
+turn costs no connection; they are fewer than the connections of the pool, so that admin, sockets and jobs find one too.
+"""
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SQLITE_THREADS = 4  # one writes, the others prepare
+
+
+def size() -> int:
+    """How many turns of this process run at a time."""
+    wanted = max(2, settings.POSTGRES_POOL_SIZE - 4) if settings.DATABASE_URL else SQLITE_THREADS
+    return int(min(wanted, settings.MAX_PARALLEL_EXECUTIONS))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=size(), thread_name_prefix="turns")
+
+
+async def run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run synchronous work on one of the threads, with the caller's context (tenant scope, ids for the log)."""
+    bound = functools.partial(contextvars.copy_context().run, _run, functools.partial(work, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_threads(), bound)
+
+
+def _run(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except (OperationalError, InterfaceError):
+        connection.close_if_unusable_or_obsolete()
+        raise
+
+
+def close_connections() -> None:
+    """Give every thread's connection back; for tests, which drop their database."""
+    if _threads.cache_info().currsize:
+        threads = _threads()
+        _threads.cache_clear()
+        for _ in range(size()):
+            threads.submit(connection.close)
+        threads.shutdown(wait=True)

@@ -1,0 +1,320 @@
+"""Who may run when: duplicates, the queue behind a blocking effect, new sessions, and outcomes that come home.
+
+Arrival order is the order of the row lock. While a turn waits for an effect, later turns are stored as `queued` and run in that order when
+it has ended: never dropped, never at the same time. No transaction is open during a call to the outside.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.utils import timezone
+
+from conversations import errors, events, queries, store
+from conversations.core import codec, fold
+from conversations.core.types import Event, Returned, Snapshot
+from conversations.models import Effect, Timer, Turn
+from conversations.turn import step
+from conversations.turn.step import UNREADABLE, ContextLost, Order, Pending, Ran, Result, fresh
+from mcp_platform import jobs, observability
+from mcp_platform.errors import PlatformError
+from mcp_platform.tenancy.models import Tenant
+
+log = observability.logger(__name__)
+T = TypeVar("T")
+
+# ── the ways in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def take(tenant: Tenant, conversation_id: UUID, order: Order) -> Result:
+    """Run a message or command, or queue it. Raises ConversationNotFound, ConversationEnded, MessageIdReused, LockTimeout."""
+
+    def work(ran: list[Ran]) -> Result:
+        return _take(tenant, conversation_id, order, ran)
+
+    return _counted(tenant, work)
+
+
+def begin(tenant: Tenant, birth: store.Birth, row: store.Row, order: Order, *, may_exist: bool) -> Result:
+    """Start a conversation. `may_exist`: the caller's own message id made the conversation's id, so a retry finds it."""
+
+    def work(ran: list[Ran]) -> Result:
+        held = store.lock(tenant.pk, row.id, order.client_message_id) if may_exist else None
+        if held is not None:
+            return _again(held, order)
+        return step.run(tenant, row, fresh(row, order), ran, birth=birth)
+
+    return _counted(tenant, work)
+
+
+def fire(tenant: Tenant, conversation_id: UUID, token: str) -> Result | None:
+    """Run or queue the turn of a due timer; None when it was cancelled or has fired already."""
+    order = Order(kind=Turn.Kind.TIMER, client_message_id=f"timer:{token}", request={"type": "timer_fired", "token": token}, sha256="")
+
+    def work(ran: list[Ran]) -> Result | None:
+        if store.lock(tenant.pk, conversation_id, "") is None:  # before the timer's row: turns lock in this order too
+            return None
+        open_ = (Timer.Status.PENDING, Timer.Status.CLAIMED)
+        if not Timer.objects.for_tenant(tenant).filter(token=token, status__in=open_).update(status=Timer.Status.FIRED):
+            return None
+        return _take(tenant, conversation_id, order, ran)
+
+    return _counted(tenant, work)
+
+
+def deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, Any], *, dead: bool = False) -> Result | None:
+    """The outcome of a blocking effect enters its turn; None when the effect has ended already or nobody waits for it any more."""
+
+    def work(ran: list[Ran]) -> Result | None:
+        return _deliver(tenant, effect_pk, status, result, dead, ran)
+
+    return _counted(tenant, work)
+
+
+def run_queued(tenant: Tenant, conversation_id: UUID) -> bool:
+    """Run the turn that has waited longest; False when there is none or the conversation waits for an effect."""
+
+    def work(ran: list[Ran]) -> bool:
+        return _run_queued(tenant, conversation_id, ran)
+
+    return _counted(tenant, work)
+
+
+# ── inside the transaction ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _take(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -> Result:
+    row = store.lock(tenant.pk, conversation_id, order.client_message_id)
+    if row is None:
+        raise errors.ConversationNotFound(conversation_id=str(conversation_id))
+    if row.turn is not None:
+        return _again(row, order)
+    if order.kind == Turn.Kind.COMMAND and order.request["type"] == "reset":
+        return _reset(tenant, row, order, ran)
+    if not (order.defer or row.awaiting or row.queued) and _wants_session(tenant, row, order.request, order.force_flow):
+        row, opening = _new_session(tenant, row, order.force_flow or row.flow_key, ran)
+        if not row.awaiting:
+            return step.run(tenant, row, replace(fresh(row, order), opening=opening), ran)
+        order = replace(order, request={**order.request, "session_begun": True}, force_flow="")
+    if order.defer or row.awaiting or row.queued:
+        return _queue(row, order)
+    return _run(tenant, row, fresh(row, order), ran, heard=order.heard)
+
+
+def _again(row: store.Row, order: Order) -> Result:
+    """A duplicate: the stored reply, or where the first one stands."""
+    turn = row.turn
+    if turn is None or turn.request_sha256 != order.sha256:
+        raise errors.MessageIdReused(conversation_id=str(row.id), client_message_id=order.client_message_id)
+    pending = turn.status in (Turn.Status.QUEUED, Turn.Status.RUNNING)
+    return Result(conversation_id=row.id, turn_id=turn.id, number=turn.number, status=turn.status, body="" if pending else turn.reply, replayed=True)
+
+
+def _queue(row: store.Row, order: Order) -> Result:
+    """Accepted and durable; it runs when the turns before it have ended."""
+    turn_id = uuid.uuid4()
+    request = {**order.request, "force_flow": order.force_flow} if order.force_flow else order.request
+    written = store.TurnWrite(
+        id=turn_id,
+        number=row.next_turn,
+        kind=order.kind,
+        client_message_id=order.client_message_id,
+        request_sha256=order.sha256,
+        request=store.dump(request),
+        status=Turn.Status.QUEUED,
+    )
+    store.queue(row, written, timezone.now())
+    if not row.awaiting:
+        jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
+    return Result(conversation_id=row.id, turn_id=turn_id, number=row.next_turn, status=Turn.Status.QUEUED)
+
+
+def _wants_session(tenant: Tenant, row: store.Row, request: Mapping[str, Any], force_flow: str) -> bool:
+    """Whether the flow must start (again) before this input: once, even if it ends again at once. Raises ConversationEnded."""
+    if request["type"] != "message" or request.get("session_begun"):
+        return False
+    if row.status == "ended" and tenant.settings.get("ended_conversation", "restart") == "refuse":
+        raise errors.ConversationEnded(conversation_id=str(row.id))
+    restarts_itself = request["content"].get("type") == "command" and request["content"].get("text") == "restart"
+    return bool(force_flow) or (row.status == "ended" and not restarts_itself)
+
+
+def _new_session(
+    tenant: Tenant, row: store.Row, flow_id: str, ran: list[Ran], *, fault: Exception | None = None
+) -> tuple[store.Row, tuple[dict[str, Any], ...]]:
+    """A turn of its own that starts the flow again in the same conversation. The row as it is afterwards, and what the session has said."""
+    chosen = queries.flow_to_start(tenant, row.environment_id, flow_id)
+    order = Order(
+        kind=Turn.Kind.START,
+        client_message_id=f"server:session:{row.next_turn}",
+        request={"type": "started", "flow_id": chosen, "inputs": {}},
+        sha256="",
+    )
+    if fault is None:
+        step.run(tenant, row, fresh(row, order), ran)
+    else:
+        step.run(tenant, row, fresh(row, order), ran, snapshot=_lost_context(row), prologue=_loss_event(row, fault))
+    after = store.lock(tenant.pk, row.id, "")
+    if after is None:
+        raise errors.ConversationNotFound(conversation_id=str(row.id))
+    return after, tuple(codec.reply_to_json(said) for said in ran[-1].step.replies)
+
+
+def _reset(tenant: Tenant, row: store.Row, order: Order, ran: list[Ran]) -> Result:
+    """Forget everything and start again, at once: a running turn is given up, and whatever its effect brings is discarded."""
+    chosen = queries.flow_to_start(tenant, row.environment_id, row.flow_key)
+    now = timezone.now()
+    Effect.objects.filter(conversation_id=row.id, status=Effect.Status.STARTED).update(
+        status=Effect.Status.FAILED, result={"success": False, "code": "discarded"}, finished_at=now
+    )
+    given_up = Turn.objects.filter(conversation_id=row.id, status=Turn.Status.RUNNING)
+    for turn_id in list(given_up.values_list("pk", flat=True)):
+        events.publish_end_of_turn(turn_id, row.last_seq)
+    given_up.update(status=Turn.Status.FAILED, error={"error_code": "CONVERSATION_RESET", "message": "The conversation was reset."}, finished_at=now)
+    pending = replace(fresh(row, order), request={**order.request, "type": "started", "flow_id": chosen, "inputs": {}, "reset": True})
+    if row.queued:
+        jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
+    snapshot, prologue = _given_up(row) if row.awaiting else (None, ())
+    return step.run(tenant, row, pending, ran, snapshot=snapshot, prologue=prologue)
+
+
+def _given_up(row: store.Row) -> tuple[Snapshot | None, tuple[Event, ...]]:
+    """The context without the effect that it waited for. One that cannot be loaded is left to `_run`."""
+    try:
+        held = codec.snapshot_from_json(json.loads(row.snapshot))
+    except UNREADABLE:
+        return None, ()
+    event = Event(seq=held.seq + 1, kind="failed", data={"code": "CONVERSATION_RESET", "message": "The conversation was reset."})
+    return fold.apply(held, event), (event,)
+
+
+def _deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, Any], dead: bool, ran: list[Ran]) -> Result | None:
+    effect = Effect.objects.for_tenant(tenant).filter(pk=effect_pk).first()
+    row = store.lock(tenant.pk, effect.conversation_id, "") if effect else None
+    if effect is None or row is None:
+        return None
+    changed = Effect.objects.filter(pk=effect_pk, status=Effect.Status.STARTED).update(status=status, result=result, finished_at=timezone.now())
+    if not changed or row.awaiting != effect.effect_id:
+        log.info("effect_discarded", effect_id=effect.effect_id, stale=bool(changed))
+        return None
+    pending = _stored(Turn.objects.get(pk=effect.turn_id))
+    returned = Returned(effect_id=effect.effect_id, outcome=codec.outcome_from_json(result))
+    try:
+        done = step.run(tenant, row, pending, ran, event=returned, dead=dead)
+    except ContextLost as fault:
+        row, _ = _new_session(tenant, row, row.flow_key, ran, fault=fault)
+        done = _bury(row, pending, errors.ContextLost(str(fault)))
+    if row.queued and not done.pending:
+        jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
+    return done
+
+
+def _run_queued(tenant: Tenant, conversation_id: UUID, ran: list[Ran]) -> bool:
+    row = store.lock(tenant.pk, conversation_id, "")
+    if row is None or row.awaiting or not row.queued:
+        return False
+    turn = Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED).order_by("number").first()
+    if turn is None:
+        return False
+    pending = _stored(turn)
+    if turn.attempts > store.ATTEMPTS:
+        _bury(row, pending, errors.GivenUp(), Turn.Status.DEAD)
+        return True
+    force_flow = turn.request.get("force_flow", "")
+    try:
+        if _wants_session(tenant, row, turn.request, force_flow):
+            row, opening = _new_session(tenant, row, force_flow or row.flow_key, ran)
+            if row.awaiting:
+                Turn.objects.filter(pk=turn.pk).update(request={**turn.request, "session_begun": True})
+                return False
+            pending = replace(pending, opening=opening)
+    except PlatformError as refused:
+        _bury(row, pending, refused)
+        return True
+    _run(tenant, row, pending, ran)
+    return True
+
+
+def _stored(turn: Turn) -> Pending:
+    """From the queue, or going on after its effect."""
+    queued = turn.status == Turn.Status.QUEUED
+    return Pending(
+        id=turn.pk,
+        number=turn.number,
+        kind=turn.kind,
+        client_message_id=turn.client_message_id,
+        sha256=turn.request_sha256,
+        request=turn.request,
+        queued=queued,
+        earlier=None if queued else turn.reply or {},
+        trace=turn.trace,
+        attempts=turn.attempts,
+    )
+
+
+def _bury(row: store.Row, pending: Pending, fault: PlatformError, status: str = Turn.Status.FAILED) -> Result:
+    """A turn that cannot run or go on: refused by a rule, or its workers died three times (dead: an operator looks)."""
+    try:
+        snapshot = codec.snapshot_from_json(json.loads(row.snapshot))
+    except UNREADABLE:
+        snapshot = _lost_context(row)
+    given_up = step.failed(snapshot, fault.code, fault.message)
+    body = step.write(row, pending, snapshot, given_up, frozenset(), status=status, milliseconds=0, now=timezone.now())
+    return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=status, body=body)
+
+
+# ── a context that cannot be loaded ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run(tenant: Tenant, row: store.Row, pending: Pending, ran: list[Ran], *, heard: Any = None) -> Result:
+    """The step; in a new context when the stored one cannot be loaded, and then the failure is an event."""
+    try:
+        return step.run(tenant, row, pending, ran, heard=heard)
+    except ContextLost as fault:
+        log.error("context_lost", conversation_id=str(row.id), fault=str(fault))
+        row, opening = _new_session(tenant, row, row.flow_key, ran, fault=fault)
+    if row.awaiting and pending.queued:
+        return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=Turn.Status.QUEUED)
+    if row.awaiting:
+        order = Order(kind=pending.kind, client_message_id=pending.client_message_id, request=pending.request, sha256=pending.sha256)
+        return _queue(row, order)
+    number = pending.number if pending.queued else row.next_turn
+    return step.run(tenant, row, replace(pending, number=number, opening=opening), ran)
+
+
+def _lost_context(row: store.Row) -> Snapshot:
+    handed_out = Effect.objects.filter(conversation_id=row.id).count() + Timer.objects.filter(conversation_id=row.id).count()
+    return Snapshot(seq=row.last_seq + 1, effects=handed_out, locale=row.locale, channel=row.channel)
+
+
+def _loss_event(row: store.Row, fault: Exception) -> tuple[Event, ...]:
+    data = {"code": errors.ContextLost.code, "message": str(fault)[:500]}
+    return (Event(seq=row.last_seq + 1, kind="logged", data={"name": "context_lost", "data": data}),)
+
+
+def _counted(tenant: Tenant, work: Callable[[list[Ran]], T]) -> T:
+    """Run `work` under the lock. Metrics are counted after the commit, so that a repeated transaction counts once."""
+    ran: list[Ran] = []
+
+    def afresh() -> T:
+        ran.clear()
+        return work(ran)
+
+    result = store.locked(afresh)
+    who = observability.bounded(str(tenant.pk), "tenants")
+    for one in ran:
+        _count(who, one)
+    return result
+
+
+def _count(who: str, one: Ran) -> None:
+    flow = observability.bounded(one.flow_id, "flows")
+    observability.TURNS.labels(who, one.kind, one.status).inc()
+    for state in one.step.visits:
+        observability.STATE_EXECUTIONS.labels(who, flow, observability.bounded(state, "states"), one.status).inc()
+    observability.STATE_DURATION.labels(who, flow, observability.bounded(one.step.snapshot.state, "states")).observe(one.seconds)
+    if one.step.completed:
+        observability.FLOW_COMPLETIONS.labels(who, flow, observability.bounded(one.step.completed, "completions")).inc()

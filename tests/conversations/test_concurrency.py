@@ -1,0 +1,71 @@
+"""Promises 1 and 2: exactly once, and no lost update, with real threads on a real database."""
+
+from collections import Counter
+
+import pytest
+
+from conversations import services
+from conversations.models import Conversation, ConversationEvent, Turn
+from mcp_platform.tenancy.models import Tenant
+from tests.conversations.scenes import ECHO, PERMIT, at_once, check_log
+from tests.factories import TenantFactory, published
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def office() -> Tenant:
+    tenant = TenantFactory.create()
+    published(tenant, PERMIT)
+    published(tenant, ECHO)
+    return tenant
+
+
+def test_twenty_posts_with_one_id_are_one_turn(office: Tenant) -> None:
+    begun = services.start(office, flow_id="permit")
+    before = ConversationEvent.objects.count()
+
+    def post(_: int) -> services.Result:
+        return services.process_message(
+            office, conversation_id=begun.conversation_id, content={"type": "text", "text": "three"}, client_message_id="m-1", wait_seconds=5
+        )
+
+    results = at_once(20, post)
+    assert Counter(result.replayed for result in results) == {True: 19, False: 1}
+    assert all(result.reply == results[0].reply for result in results)
+    turns = check_log(begun.conversation_id)
+    assert len(turns) == 2
+    assert ConversationEvent.objects.count() - before == ConversationEvent.objects.filter(turn=turns[1]).count()
+
+
+def test_twenty_starts_with_one_id_are_one_conversation(office: Tenant) -> None:
+    results = at_once(20, lambda _: services.start(office, flow_id="permit", client_message_id="s-1"))
+    assert Counter(result.replayed for result in results) == {True: 19, False: 1}
+    assert all(result.reply == results[0].reply for result in results)
+    assert Conversation.objects.count() == Turn.objects.count() == 1
+
+
+def test_sixty_four_posts_are_sixty_four_turns(office: Tenant) -> None:
+    begun = services.start(office, flow_id="echo")
+
+    def post(number: int) -> services.Result:
+        content = {"type": "text", "text": f"message {number}"}
+        return services.process_message(office, conversation_id=begun.conversation_id, content=content, client_message_id=f"m-{number}")
+
+    results = at_once(64, post)
+    assert {result.status for result in results} == {"done"}
+    assert sorted(result.number for result in results) == list(range(2, 66))
+    check_log(begun.conversation_id)
+
+
+def test_conversations_do_not_wait_for_each_other(office: Tenant) -> None:
+    begun = [services.start(office, flow_id="permit") for _ in range(16)]
+
+    def talk(number: int) -> str:
+        for text in ("three", "yes"):
+            last = services.process_message(office, conversation_id=begun[number].conversation_id, content={"type": "text", "text": text})
+        return str(last.reply["status"])
+
+    assert set(at_once(16, talk)) == {"ended"}
+    for one in begun:
+        check_log(one.conversation_id)
