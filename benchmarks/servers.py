@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def machine() -> str:
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine()
+    )
     return f"{os.cpu_count()} x {model}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
 
 
@@ -57,7 +59,20 @@ def postgresql() -> Iterator[str]:
         _shell(user, f"{tool('pg_ctl')} -D {data} -w -l {folder}/log -o '{options}' start")
         try:
             subprocess.run(
-                ["psql", "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", "CREATE ROLE mcp LOGIN CREATEDB", "-c", "CREATE DATABASE mcp OWNER mcp"],
+                [
+                    "psql",
+                    "-q",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(port),
+                    "-U",
+                    "postgres",
+                    "-c",
+                    "CREATE ROLE mcp LOGIN CREATEDB",
+                    "-c",
+                    "CREATE DATABASE mcp OWNER mcp",
+                ],
                 check=True,
             )
             yield f"postgresql://mcp@127.0.0.1:{port}/mcp"
@@ -86,7 +101,14 @@ def _shell(user: list[str], command: str) -> None:
 
 def environment(state: str, **values: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "POSTGRES_URI", "REDIS_URL", "STATE_DIR")}
-    return {**kept, "DJANGO_SETTINGS_MODULE": "mcp_platform.settings", "STATE_DIR": state, "LOG_LEVEL": "ERROR", "API_RATE_LIMIT": "100000000/minute", **{name: value for name, value in values.items() if value}}
+    return {
+        **kept,
+        "DJANGO_SETTINGS_MODULE": "mcp_platform.settings",
+        "STATE_DIR": state,
+        "LOG_LEVEL": "ERROR",
+        "API_RATE_LIMIT": "100000000/minute",
+        **{name: value for name, value in values.items() if value},
+    }
 
 
 def prepare(env: dict[str, str]) -> dict[str, str]:

@@ -32,9 +32,7 @@ def main() -> None:
 def _sample(tenant: Tenant, flow: str) -> Turn:
     """A real turn: the first answer of the benchmark's conversation."""
     started = services.start(tenant, flow_id=flow, actor="system")
-    services.process_message(
-        tenant, conversation_id=started.conversation_id, content={"type": "text", "text": "2"}, client_message_id="sample"
-    )
+    services.process_message(tenant, conversation_id=started.conversation_id, content={"type": "text", "text": "2"}, client_message_id="sample")
     return Turn.objects.for_tenant(tenant).get(conversation_id=started.conversation_id, client_message_id="sample")
 
 
@@ -59,14 +57,25 @@ def _values(sample: Turn, conversation: str) -> Iterator[str]:
     row = sample.conversation
     yield from (_text(str(row.version_id)), _text(row.flow_key), _text(row.locale), _text(row.status), _text(row.current_state))
     yield from (_json(row.snapshot), "''", "1", "1", "0", "now()", conversation, "-1")
-    yield from ("gen_random_uuid()", _text(str(sample.tenant_id)) + "::uuid", conversation, ":m::int", "'message'", "'m-' || :m::text", _text(sample.request_sha256))
+    yield from (
+        "gen_random_uuid()",
+        _text(str(sample.tenant_id)) + "::uuid",
+        conversation,
+        ":m::int",
+        "'message'",
+        "'m-' || :m::text",
+        _text(sample.request_sha256),
+    )
     yield from (_json(sample.request), "'done'", _json(sample.reply), _json(sample.trace), "NULL", "0", "now()", "now()")
     yield from (_text(str(sample.tenant_id)), conversation, _text(str(sample.id)), "now()", _events(sample))
 
 
 def _events(sample: Turn) -> str:
     """Events with sequence numbers that do not collide: they are drawn with the turn."""
-    rows = [f"jsonb_build_object('seq', :m::bigint % 100000000 * 16 + {place}, 'kind', {_text(event.kind)}, 'data', {_json(event.data)}::jsonb)" for place, event in enumerate(sample.events.all())]
+    rows = [
+        f"jsonb_build_object('seq', :m::bigint % 100000000 * 16 + {place}, 'kind', {_text(event.kind)}, 'data', {_json(event.data)}::jsonb)"
+        for place, event in enumerate(sample.events.all())
+    ]
     return f"jsonb_build_array({', '.join(rows)})"
 
 

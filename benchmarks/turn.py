@@ -32,7 +32,7 @@ def main() -> None:
 def measure(seconds: float) -> dict[str, Any]:
     result: dict[str, Any] = {"machine": servers.machine()}
     say("core: advance() alone")
-    result["core_steps_per_s"] = _json_of([sys.executable, "-m", "benchmarks.core_steps"], None)["core_steps_per_s"]
+    result["core_steps_per_s"] = _object([sys.executable, "-m", "benchmarks.core_steps"], None)["core_steps_per_s"]
     with tempfile.TemporaryDirectory(prefix="mcp-bench") as state:
         env = servers.environment(state)
         made = servers.prepare(env)
@@ -60,14 +60,14 @@ def daphne(port: int) -> list[str]:
 
 def granian(port: int) -> list[str]:
     return [
-        *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2"),
         *("--blocking-threads", "16", "--log-level", "error", "mcp_platform.wsgi:application"),
     ]
 
 
 def service(env: dict[str, str], made: dict[str, str], seconds: float, name: str) -> dict[str, Any]:
     say(f"service: process_message() on {name}, one thread")
-    return _json_of([sys.executable, "-m", "benchmarks.service", made["flow"], str(seconds / 2)], env)
+    return _object([sys.executable, "-m", "benchmarks.service", made["flow"], str(seconds / 2)], env)
 
 
 def http(env: dict[str, str], made: dict[str, str], seconds: float, name: str, command: Any) -> dict[str, Any]:
@@ -82,15 +82,15 @@ def http(env: dict[str, str], made: dict[str, str], seconds: float, name: str, c
 
 
 def _load(port: int, made: dict[str, str], concurrency: int, seconds: float) -> dict[str, Any]:
-    return _json_of(
-        [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), made["key"], made["flow"], str(concurrency), str(seconds)], None
-    )
+    return _object([sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), made["key"], made["flow"], str(concurrency), str(seconds)], None)
 
 
 def pgbench(env: dict[str, str], made: dict[str, str], url: str, seconds: float) -> float:
     """Transactions a second of the turn's own statements, prepared, 32 clients: what PostgreSQL itself can do here."""
     say("pgbench: the statements of one turn, 32 clients")
-    script = subprocess.run([sys.executable, "-m", "benchmarks.statements", made["flow"]], cwd=servers.ROOT, env=env, check=True, capture_output=True, text=True).stdout
+    script = subprocess.run(
+        [sys.executable, "-m", "benchmarks.statements", made["flow"]], cwd=servers.ROOT, env=env, check=True, capture_output=True, text=True
+    ).stdout
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
@@ -102,11 +102,12 @@ def pgbench(env: dict[str, str], made: dict[str, str], url: str, seconds: float)
     return round(float(found[0].split()[2]), 1)
 
 
-def _json_of(command: list[str], env: dict[str, str] | None) -> Any:
+def _object(command: list[str], env: dict[str, str] | None) -> dict[str, Any]:
     ran = subprocess.run(command, cwd=servers.ROOT, env=env, check=False, capture_output=True, text=True)
     if ran.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{ran.stderr[-3000:]}")
-    return json.loads(ran.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
 
 
 def print_table(result: dict[str, Any]) -> None:
@@ -121,7 +122,8 @@ def print_table(result: dict[str, Any]) -> None:
             print(f"{name + ' c=' + concurrency:<24} {one['turns_per_s']:>6,.0f} turns/s   {figures}")
     if result.get("pgbench_tps"):
         print(f"pgbench              {result['pgbench_tps']:>10,.0f} tps   (the same statements, 32 clients)")
-        print(f"share of pgbench     daphne {result['http_postgres_share_of_pgbench']:.1%}   granian {result['http_postgres_wsgi_share_of_pgbench']:.1%}")
+        shares = (result["http_postgres_share_of_pgbench"], result["http_postgres_wsgi_share_of_pgbench"])
+        print(f"share of pgbench     daphne {shares[0]:.1%}   granian {shares[1]:.1%}")
 
 
 if __name__ == "__main__":

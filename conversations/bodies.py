@@ -12,6 +12,7 @@ LONGEST_TEXT = 10_000
 LONGEST_INPUTS = 200
 _MESSAGE_ID = re.compile(r"[!-~]{1,120}")
 _RESERVED = ("timer:", "server:")  # ids that the platform gives itself
+_SECONDS = re.compile(r"[0-9]{1,9}")  # int() raises on thousands of digits
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,62}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,2}")
 
@@ -201,6 +202,6 @@ def preference(header: str) -> Preference:
         name, _, value = part.partition("=")
         if name.strip() == "respond-async":
             respond_async = True
-        elif name.strip() == "wait" and value.strip().isdecimal():
+        elif name.strip() == "wait" and _SECONDS.fullmatch(value.strip()):
             wait = min(int(value), LONGEST_WAIT)
     return Preference(wait_seconds=wait, respond_async=respond_async)

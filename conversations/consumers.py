@@ -22,6 +22,7 @@ from conversations.turn import Result
 from mcp_platform import errors, observability, realtime, rest
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.tenancy import authenticators, scope, throttling
+from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.scope import Principal
 
 log = observability.logger(__name__)
@@ -71,6 +72,12 @@ class BadFrame(errors.Invalid):
     code = "BAD_FRAME"
 
 
+class BadSubprotocol(errors.Invalid):
+    """None of the subprotocols that the client offers is spoken here."""
+
+    code = "BAD_SUBPROTOCOL"
+
+
 class OutOfOrder(errors.Conflict):
     """This frame is not allowed now."""
 
@@ -87,10 +94,11 @@ async def conversation_socket(asgi: Mapping[str, Any], receive: Asgi, send: Asgi
 
 
 async def no_such_socket(asgi: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
-    """Every other address: accepted first, so that the client can read the code."""
+    """Every other address: accepted first, so that the client can read why."""
     del asgi
     await receive()
     await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": store.dump(_error_frame(errors.NotFound("There is no socket at this address.")))})
     await send({"type": "websocket.close", "code": NOT_FOUND, "reason": "no such socket"})
 
 
@@ -166,7 +174,7 @@ class Socket:
         chosen = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await self._send({"type": "websocket.accept", "subprotocol": chosen})
         if offered and chosen is None:
-            raise Closed(BAD_SUBPROTOCOL, f"the subprotocol is {SUBPROTOCOL}")
+            raise Closed(BAD_SUBPROTOCOL, f"the subprotocol is {SUBPROTOCOL}", BadSubprotocol(expected=SUBPROTOCOL))
         if not _origin_is_ours(self._asgi):
             raise Closed(DENIED, "this origin may not open sockets here", errors.Denied("This origin may not open sockets here."))
 
@@ -180,9 +188,10 @@ class Socket:
 
     async def _first_frame(self) -> str:
         try:
-            text = await asyncio.wait_for(self._next_text(), AUTHENTICATE_SECONDS)
+            async with asyncio.timeout(AUTHENTICATE_SECONDS):
+                text = await self._next_text()
         except TimeoutError:
-            raise Closed(UNAUTHENTICATED, f"no authenticate frame within {AUTHENTICATE_SECONDS:.0f} s") from None
+            raise Unauthenticated(f"No authenticate frame within {AUTHENTICATE_SECONDS:.0f} s.") from None
         frame = _frame(text)
         if frame["type"] != "authenticate":
             raise OutOfOrder("The first frame must be authenticate, or the address carries a ticket.", path="$.type", expected="authenticate")
@@ -224,6 +233,9 @@ class Socket:
     async def _subscribe(self, frame: dict[str, Any]) -> None:
         if self._sent >= 0:
             raise OutOfOrder("The socket is subscribed already; to read again, connect again.", path="$.type")
+        unknown = [name for name in frame if name not in ("type", "after")]
+        if unknown:  # a misspelt `after` would begin from the first event
+            raise BadFrame("This member is not known here.", path=f"$.{unknown[0]}", expected="after")
         after = frame.get("after", 0)
         if isinstance(after, bool) or not isinstance(after, int) or after < 0:
             raise BadFrame("after is the number of an event.", path="$.after", expected="a whole number from 0 up")
@@ -312,7 +324,9 @@ class Socket:
         behind_since: float | None = None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), REREAD_SECONDS if behind_since is None else 1.0)
+                # Not wait_for: on Python 3.11 it swallows a cancellation that comes together with the event.
+                async with asyncio.timeout(REREAD_SECONDS if behind_since is None else 1.0):
+                    await self._wake.wait()
             self._wake.clear()
             if self._sent < 0:
                 continue
@@ -349,21 +363,29 @@ class Socket:
         await self._send({"type": "websocket.send", "text": store.dump(frame)})
 
     async def send_error(self, error: PlatformError, client_message_id: str | None = None) -> None:
-        frame = {**rest.problem(error), "type": "error", "message": error.message}
-        with suppress(Exception):
-            await self.send(**frame, **({"client_message_id": client_message_id} if client_message_id else {}))
+        frame = _error_frame(error)
+        if client_message_id:
+            frame["client_message_id"] = client_message_id
+        with suppress(Exception):  # the other side may be gone already
+            await self.send(**frame)
 
     async def close(self, code: int, reason: str) -> None:
-        with suppress(Exception):  # the other side may be gone already
+        with suppress(Exception):  # as above
             await self._send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 
 def _frame(text: str) -> dict[str, Any]:
     """Raises SchemaError, PayloadTooLarge, BadFrame."""
     frame = rest.read_json(text.encode())
-    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+    if not isinstance(frame, dict):
+        raise BadFrame("A frame is an object with a type.", path="$", expected="an object")
+    if not isinstance(frame.get("type"), str):
         raise BadFrame("A frame is an object with a type.", path="$.type", expected="a text")
     return frame
+
+
+def _error_frame(error: PlatformError) -> dict[str, Any]:
+    return {**rest.problem(error), "type": "error", "message": error.message}
 
 
 def _origin_is_ours(asgi: Mapping[str, Any]) -> bool:

@@ -176,7 +176,8 @@ async def ended(tenant: Tenant, result: Result, seconds: float, *, look_on: Any 
             if not result.pending or left <= 0:
                 return result
             with suppress(TimeoutError):
-                await asyncio.wait_for(told(), min(left, LOOK_AGAIN_SECONDS))
+                async with asyncio.timeout(min(left, LOOK_AGAIN_SECONDS)):
+                    await told()
 
 
 async def _listening(stack: AsyncExitStack, result: Result) -> Callable[[], Awaitable[Any]]:

@@ -25,7 +25,12 @@ INTENTS: dict[str, Any] = {
         "examples": ["how wide is an exit door", "clear width of egress doors", "Wie breit muss eine Tür sein?"],
     },
     "ask_ramp_slope": {
-        "patterns": [r"/ramp\w*.*(slope|steep|gradient)/", r"/(slope|steep|gradient).*ramp/", r"/rampe\w*.*(steil|neigung|gef(ä|ae)lle)/", r"/(steil|neigung).*rampe/"],
+        "patterns": [
+            r"/ramp\w*.*(slope|steep|gradient)/",
+            r"/(slope|steep|gradient).*ramp/",
+            r"/rampe\w*.*(steil|neigung|gef(ä|ae)lle)/",
+            r"/(steil|neigung).*rampe/",
+        ],
         "examples": ["how steep may a ramp be", "maximum ramp slope", "Wie steil darf eine Rampe sein?"],
     },
     "ask_travel_distance": {
@@ -36,7 +41,10 @@ INTENTS: dict[str, Any] = {
         "patterns": [r"/\b(no|nothing|nope|done|bye|goodbye|that.?s (it|all))\b/", r"/\b(nein|nichts|fertig|danke|tsch(ü|ue)ss|das war.?s)\b/"],
         "examples": ["that is all", "no thanks", "Nein danke"],
     },
-    "start_over": {"patterns": [r"/start over/", r"/new building/", r"/von vorn/", r"/neues geb(ä|ae)ude/"], "examples": ["start over", "neues Gebäude"]},
+    "start_over": {
+        "patterns": [r"/start over/", r"/new building/", r"/von vorn/", r"/neues geb(ä|ae)ude/"],
+        "examples": ["start over", "neues Gebäude"],
+    },
 }
 
 HANDLERS: dict[str, Any] = {
@@ -97,7 +105,8 @@ SLOTS: dict[str, Any] = {
             _choice("warehouse", "warehouse", "Lager", "storage", "Lagerhalle"),
         ],
         "message": _text(
-            "Please choose residential, office, school, retail or warehouse.", "Bitte wählen Sie Wohngebäude, Bürogebäude, Schule, Geschäft oder Lager."
+            "Please choose residential, office, school, retail or warehouse.",
+            "Bitte wählen Sie Wohngebäude, Bürogebäude, Schule, Geschäft oder Lager.",
         ),
     },
     "jurisdiction": {
@@ -152,7 +161,9 @@ PERMIT_DESK: dict[str, Any] = {
                         "What kind of building is it: residential, office, school, retail or warehouse?",
                         "Was für ein Gebäude ist es: Wohngebäude, Bürogebäude, Schule, Geschäft oder Lager?",
                     ),
-                    "jurisdiction": _text("Which code applies: IBC 2021, England or Germany?", "Welches Recht gilt: IBC 2021, England oder Deutschland?"),
+                    "jurisdiction": _text(
+                        "Which code applies: IBC 2021, England or Germany?", "Welches Recht gilt: IBC 2021, England oder Deutschland?"
+                    ),
                     "storeys": _text("How many storeys above ground does it have?", "Wie viele Geschosse über der Erde hat es?"),
                     "sprinklers": _text("Does it have sprinklers throughout?", "Hat es durchgehend Sprinkler?"),
                 },
@@ -166,7 +177,13 @@ PERMIT_DESK: dict[str, Any] = {
                 {
                     "condition": "slot_filled",
                     "target_state": "assess",
-                    "actions": [{"type": "log_event", "name": "facts_complete", "data": {"type": "{{ slots.building_type }}", "storeys": "{{ slots.storeys }}"}}],
+                    "actions": [
+                        {
+                            "type": "log_event",
+                            "name": "facts_complete",
+                            "data": {"type": "{{ slots.building_type }}", "storeys": "{{ slots.storeys }}"},
+                        }
+                    ],
                 }
             ],
         },
@@ -196,10 +213,10 @@ PERMIT_DESK: dict[str, Any] = {
             "type": "response",
             "config": {
                 "response_templates": _text(
-                    "Summary: {{ slots.building_type }}, {{ slots.storeys }} storeys, {{ slots.sprinklers ? 'with' : 'without' }} sprinklers, "
-                    "code {{ slots.jurisdiction }}.{{ variables.high_rise ? ' Check early whether the rules for high-rise buildings apply.' : '' }}",
-                    "Zusammenfassung: {{ slots.building_type }}, {{ slots.storeys }} Geschosse, {{ slots.sprinklers ? 'mit' : 'ohne' }} Sprinkler, "
-                    "Recht {{ slots.jurisdiction }}.{{ variables.high_rise ? ' Prüfen Sie früh, ob die Regeln für Hochhäuser gelten.' : '' }}",
+                    "Summary: {{ labels.building_type }}, {{ slots.storeys }} storeys, {{ slots.sprinklers ? 'with' : 'without' }} sprinklers, "
+                    "{{ labels.jurisdiction }}.{{ variables.high_rise ? ' Check early whether the rules for high-rise buildings apply.' : '' }}",
+                    "Zusammenfassung: {{ labels.building_type }}, {{ slots.storeys }} Geschosse, {{ slots.sprinklers ? 'mit' : 'ohne' }} Sprinkler, "
+                    "{{ labels.jurisdiction }}.{{ variables.high_rise ? ' Prüfen Sie früh, ob die Regeln für Hochhäuser gelten.' : '' }}",
                 )
             },
             "transitions": [{"condition": "expression", "expression": "true", "target_state": "questions"}],
@@ -223,7 +240,9 @@ PERMIT_DESK: dict[str, Any] = {
             "type": "end",
             "config": {
                 "completion_type": "restarted",
-                "response_templates": _text("Start a new conversation for the next building.", "Beginnen Sie für das nächste Gebäude ein neues Gespräch."),
+                "response_templates": _text(
+                    "Start a new conversation for the next building.", "Beginnen Sie für das nächste Gebäude ein neues Gespräch."
+                ),
             },
         },
         "timed_out": {
@@ -231,7 +250,9 @@ PERMIT_DESK: dict[str, Any] = {
             "type": "end",
             "config": {
                 "completion_type": "timed_out",
-                "response_templates": _text("I am closing this conversation. Your facts are kept.", "Ich schließe dieses Gespräch. Ihre Angaben bleiben erhalten."),
+                "response_templates": _text(
+                    "I am closing this conversation. Your facts are kept.", "Ich schließe dieses Gespräch. Ihre Angaben bleiben erhalten."
+                ),
             },
         },
         "trouble": {
@@ -240,7 +261,8 @@ PERMIT_DESK: dict[str, Any] = {
             "config": {
                 "completion_type": "failed",
                 "response_templates": _text(
-                    "Something went wrong on our side. A colleague will look at it.", "Bei uns ist etwas schiefgegangen. Eine Kollegin sieht es sich an."
+                    "Something went wrong on our side. A colleague will look at it.",
+                    "Bei uns ist etwas schiefgegangen. Eine Kollegin sieht es sich an.",
                 ),
             },
         },
@@ -260,7 +282,16 @@ SCRIPT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "en",
         "An architect who answers, asks in between, and is asked again",
-        ("It is an office building", "How wide must a stair be?", "The IBC", "a dozen or so... I mean 12", "maybe", "yes", "How steep may a ramp be?", "no, that's all"),
+        (
+            "It is an office building",
+            "How wide must a stair be?",
+            "The IBC",
+            "a dozen or so... I mean 12",
+            "maybe",
+            "yes",
+            "How steep may a ramp be?",
+            "no, that's all",
+        ),
     ),
     ("de", "Two facts in one sentence, in German", ("Ein Wohngebäude in Deutschland", "vier", "nein", "Das war's, danke")),
 )

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from psycopg.types.json import Json
 
 from flows.core.types import Condition, Problem, StateType
 from flows.errors import VersionIsImmutable
@@ -16,6 +17,21 @@ CONDITIONS = [(item.value, item.value.replace("_", " ")) for item in Condition]
 INTEGRATION_TYPES = [("rest", "REST"), ("graphql", "GraphQL"), ("grpc", "gRPC")]
 
 
+class AuthoredJSONField(models.JSONField):
+    """JSON that comes back as it was written. PostgreSQL's jsonb sorts keys and turns 1e22 into an integer; its json keeps the text."""
+
+    def db_type(self, connection: Any) -> str | None:
+        return "json" if connection.vendor == "postgresql" else super().db_type(connection)
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        if connection.vendor != "postgresql" or value is None or hasattr(value, "as_sql"):
+            return super().get_db_prep_value(value, connection, prepared)
+        return Json(value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return super().from_db_value(value, expression, connection) if isinstance(value, str) else value
+
+
 class Flow(TenantModel):
     """A draft and its history. `rev` grows with every saved change and is the ETag of the draft."""
 
@@ -25,11 +41,11 @@ class Flow(TenantModel):
     version = models.CharField(max_length=50, default="1", help_text="The author's own label, such as 2.1")
     description = models.TextField(blank=True)
     initial_state = models.CharField(max_length=63, blank=True)
-    global_handlers = models.JSONField(default=dict, blank=True)
-    variables = models.JSONField(default=dict, blank=True)
-    slots = models.JSONField(default=dict, blank=True)
-    intents = models.JSONField(default=dict, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    global_handlers = AuthoredJSONField(default=dict, blank=True)
+    variables = AuthoredJSONField(default=dict, blank=True)
+    slots = AuthoredJSONField(default=dict, blank=True)
+    intents = AuthoredJSONField(default=dict, blank=True)
+    metadata = AuthoredJSONField(default=dict, blank=True)
     rev = models.PositiveIntegerField(default=1, editable=False)
     problem_count = models.PositiveIntegerField(default=0, editable=False, help_text="Errors found when the draft was last saved")
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -55,10 +71,10 @@ class State(TenantModel):
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="states")
     name = models.CharField(max_length=63, validators=(NAME,))
     type = models.CharField(max_length=20, choices=STATE_TYPES)
-    config = models.JSONField(default=dict, blank=True)
-    entry_actions = models.JSONField(default=list, blank=True)
-    exit_actions = models.JSONField(default=list, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    config = AuthoredJSONField(default=dict, blank=True)
+    entry_actions = AuthoredJSONField(default=list, blank=True)
+    exit_actions = AuthoredJSONField(default=list, blank=True)
+    metadata = AuthoredJSONField(default=dict, blank=True)
     position = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -78,7 +94,7 @@ class Transition(TenantModel):
     expression = models.TextField(blank=True, max_length=2000)
     target_state = models.CharField(max_length=63)
     priority = models.PositiveSmallIntegerField(default=100, validators=(MaxValueValidator(1000),))
-    actions = models.JSONField(default=list, blank=True)
+    actions = AuthoredJSONField(default=list, blank=True)
     position = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -179,7 +195,7 @@ class Integration(TenantModel):
     integration_id = models.CharField(max_length=63, validators=(NAME,))
     name = models.CharField(max_length=200)
     type = models.CharField(max_length=10, choices=INTEGRATION_TYPES, default="rest")
-    base_url = models.URLField(max_length=300)
+    base_url = models.CharField(max_length=300, help_text="http:// or https://, without user, query and fragment")
     authentication = models.JSONField(default=dict, blank=True)
     headers = models.JSONField(default=dict, blank=True)
     timeout_ms = models.PositiveIntegerField(default=5000, validators=(MinValueValidator(100), MaxValueValidator(30_000)))

@@ -3,6 +3,7 @@ from importlib import import_module
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
 
+
 class PlatformConfig(AppConfig):
     name = "mcp_platform"
     label = "platform"

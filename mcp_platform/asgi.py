@@ -1,6 +1,6 @@
 """The ASGI entry point (daphne, uvicorn, granian): HTTP to Django, WebSockets to the apps' consumers."""
 
-import os  # noqa: TID251  the entry point names the settings
+import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcp_platform.settings")  # noqa: TID251
 

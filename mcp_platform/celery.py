@@ -1,10 +1,10 @@
 """The Celery application: the same tasks in this process (embedded) or in real workers. ADR 0002 has the choice and what was measured."""
 
-import os  # noqa: TID251  Celery workers start here, before the settings are known
+import os
 import threading
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcp_platform.settings")  # noqa: TID251
 
@@ -13,27 +13,6 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # retry() and apply_async() use the *default* app: without this line they dial a broker that is not there.
 app.set_default()
 app.autodiscover_tasks(["conversations"], related_name="tasks")
-
-
-class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery's base is untyped
-    """Every worker also runs the sweeps that lease due timers and overdue effects."""
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-        self.dispatcher: Any = None
-
-    def start(self, parent: Any) -> None:
-        from mcp_platform import jobs
-
-        self.dispatcher = jobs.Dispatcher()
-        self.dispatcher.start()
-
-    def stop(self, parent: Any) -> None:
-        if self.dispatcher is not None:
-            self.dispatcher.stop()
-
-
-app.steps["worker"].add(DispatcherStep)
 
 
 class EmbeddedWorker:

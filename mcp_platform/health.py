@@ -16,7 +16,7 @@ log = observability.logger(__name__)
 Check = Callable[[], str]
 
 
-class ComponentSick(Exception):  # noqa: N818  a finding, not a fault of ours
+class ComponentSick(Exception):
     """A component does not do its work; the text may be shown to anybody."""
 
 
@@ -71,7 +71,10 @@ def _run(check: Check) -> dict[str, Any]:
         status, detail = "healthy", check()
     except Exception as fault:  # noqa: BLE001  whatever fails is what the caller asked about
         log.warning("unhealthy", fault=repr(fault))
-        status, detail = "unhealthy", str(fault) if isinstance(fault, ComponentSick) else type(fault).__name__  # texts of drivers name hosts and users
+        status, detail = (
+            "unhealthy",
+            str(fault) if isinstance(fault, ComponentSick) else type(fault).__name__,
+        )  # texts of drivers name hosts and users
     return {"status": status, "detail": detail, "ms": round((time.perf_counter() - began) * 1000, 1)}
 
 
@@ -96,7 +99,10 @@ def health(_request: HttpRequest) -> JsonResponse:
     """Ready or not, without details: safe to show to anybody."""
     components = run_checks(READY)
     answer = _answer(components)
-    return JsonResponse({"status": "healthy" if answer.status_code == 200 else "unhealthy", "service": settings.SERVICE_NAME, "version": settings.VERSION}, status=answer.status_code)
+    return JsonResponse(
+        {"status": "healthy" if answer.status_code == 200 else "unhealthy", "service": settings.SERVICE_NAME, "version": settings.VERSION},
+        status=answer.status_code,
+    )
 
 
 def detailed(_request: HttpRequest) -> JsonResponse:

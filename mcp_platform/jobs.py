@@ -7,12 +7,12 @@ number of them may run.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from celery import Task, shared_task
+from celery import Task, bootsteps, shared_task
 from django.db import close_old_connections, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -22,11 +22,12 @@ from mcp_platform.tenancy import scope
 
 log = observability.logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
+CORRELATION = "mcp_correlation_id"  # a header of our own: Celery's `correlation_id` is the id of the task
 
 
 def enqueue(task_name: str, /, **kwargs: Any) -> None:
     """Send a registered task after commit (at once outside a transaction). `kwargs` are JSON; `tenant_id` sets the tenant of the job."""
-    headers = {"correlation_id": observability.correlation_id()}
+    headers = {CORRELATION: observability.correlation_id()}
     transaction.on_commit(lambda: _send(task_name, kwargs, headers), robust=True)  # noqa: TID251  this is the one place
 
 
@@ -42,7 +43,7 @@ def after_commit(work: Callable[[], None]) -> None:
     transaction.on_commit(work, robust=True)  # noqa: TID251  this is the one place
 
 
-class TenantTask(Task):  # type: ignore[misc]  # celery's base is untyped
+class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """Enters the tenant of its `tenant_id` argument; binds ids to the log; gives connections back."""
 
     abstract = True
@@ -50,7 +51,7 @@ class TenantTask(Task):  # type: ignore[misc]  # celery's base is untyped
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tenant_id = kwargs.get("tenant_id")
         inside = scope.tenant_scope(tenant_id) if tenant_id else nullcontext()
-        correlation = (getattr(self.request, "headers", None) or {}).get("correlation_id", "") or getattr(self.request, "correlation_id", "") or ""
+        correlation = str((self.request.headers or {}).get(CORRELATION, "") or self.request.get(CORRELATION, "") or "")
         with observability.correlated(correlation, task=self.name), inside:
             if tenant_id:
                 observability.bind(tenant_id=tenant_id)
@@ -95,8 +96,9 @@ def sweep_once() -> int:
 class Dispatcher(threading.Thread):
     """Runs the sweeps until `stop()`; a sweep that fails is logged and tried again at its next time."""
 
-    def __init__(self) -> None:
+    def __init__(self, sweeps: Mapping[str, Sweep] | None = None) -> None:
         super().__init__(name="dispatcher", daemon=True)
+        self._sweeps = dict(SWEEPS if sweeps is None else sweeps)
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -104,11 +106,11 @@ class Dispatcher(threading.Thread):
         self.join(timeout=5)
 
     def run(self) -> None:
-        due = dict.fromkeys(SWEEPS, 0.0)
+        due = dict.fromkeys(self._sweeps, 0.0)
         while not self._stopping.wait(0.1):
             for name, at in due.items():
                 if time.monotonic() >= at and not self._stopping.is_set():
-                    due[name] = time.monotonic() + (0 if self._sweep(SWEEPS[name]) else SWEEPS[name].every_seconds)
+                    due[name] = time.monotonic() + (0 if self._sweep(self._sweeps[name]) else self._sweeps[name].every_seconds)
         close_old_connections()
 
     def _sweep(self, one: Sweep) -> int:
@@ -119,3 +121,22 @@ class Dispatcher(threading.Thread):
             log.exception("sweep_failed")
             close_old_connections()
             return 0
+
+
+class DispatcherStep(bootsteps.StartStopStep):
+    """Every worker also runs the sweeps that lease due timers and overdue effects."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self.dispatcher: Any = None
+
+    def start(self, parent: Any) -> None:
+        self.dispatcher = Dispatcher()
+        self.dispatcher.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.stop()
+
+
+app.steps["worker"].add(DispatcherStep)

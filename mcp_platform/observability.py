@@ -76,7 +76,9 @@ def correlation_id() -> str:
 # ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 STATE_EXECUTIONS = Counter("mcp_state_executions_total", "States entered by the engine", ["tenant_id", "flow_id", "state_name", "status"])
-STATE_DURATION = Histogram("mcp_state_execution_duration_seconds", "Time of one macrostep, by the state it ended in", ["tenant_id", "flow_id", "state_name"])
+STATE_DURATION = Histogram(
+    "mcp_state_execution_duration_seconds", "Time of one macrostep, by the state it ended in", ["tenant_id", "flow_id", "state_name"]
+)
 FLOW_COMPLETIONS = Counter("mcp_flow_completions_total", "Flows that reached an end", ["tenant_id", "flow_id", "completion_type"])
 INTEGRATION_CALLS = Counter("mcp_integration_calls_total", "Calls to integrations", ["tenant_id", "integration_id", "status"])
 INTEGRATION_DURATION = Histogram("mcp_integration_duration_seconds", "Time of an integration call", ["tenant_id", "integration_id"])

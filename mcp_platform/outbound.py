@@ -137,4 +137,6 @@ def checked_address(host: str, port: int, allowed: set[str]) -> str:
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.split("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-    return bool(mapped.is_global) and not mapped.is_multicast and not any(mapped in network for network in _TUNNELS if network.version == mapped.version)
+    return (
+        bool(mapped.is_global) and not mapped.is_multicast and not any(mapped in network for network in _TUNNELS if network.version == mapped.version)
+    )

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import isinf
 from typing import Any, NoReturn
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.parsers import JSONParser
@@ -114,6 +116,29 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
     return Response(problem(error), status=status_of(error), headers=headers, content_type="application/problem+json")
 
 
+# What Django itself answers, named in urls.py: a problem document below /api/, a page elsewhere.
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_json(errors.Invalid("The request is malformed.")) if _is_api(request) else defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_json(errors.Denied()) if _is_api(request) else defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_json(errors.NotFound("There is nothing at this address.")) if _is_api(request) else defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return problem_json(errors.Broken()) if _is_api(request) else defaults.server_error(request)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
 def as_platform_error(exc: Exception) -> PlatformError | None:
     """Ours as they are, Django's and DRF's by the table; None for what nobody expected (a 500 with its traceback in the log)."""
     if isinstance(exc, PlatformError):
@@ -122,7 +147,8 @@ def as_platform_error(exc: Exception) -> PlatformError | None:
         return SchemaError(errors=list(faults(exc.get_full_details())))
     for known, make in _TRANSLATIONS.items():
         if isinstance(exc, known):
-            return make(exc)
+            made: PlatformError = make(exc)
+            return made
     return None
 
 
@@ -174,7 +200,7 @@ def read_json(body: bytes) -> Any:
     if len(body) > MAX_BODY:
         raise PayloadTooLarge(limit_bytes=MAX_BODY, size_bytes=len(body))
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         _refuse("$", f"nested deeper than {MAX_DEPTH}", f"at most {MAX_DEPTH} levels")
     except UnicodeDecodeError:
@@ -216,6 +242,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def _finite(text: str) -> float:
+    """1e400 is JSON, but becomes an infinity, which no database takes as JSON."""
+    value = float(text)
+    if isinf(value):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
+
+
 def _refuse(path: str, message: str, expected: str) -> NoReturn:
     raise SchemaError(errors=[{"path": path, "message": message, "expected": expected}])
 
@@ -247,8 +281,26 @@ def _details(serializer: Any) -> Any:
 
 
 class Pagination(LimitOffsetPagination):
+    """`limit` and `offset`. What is no number is refused, where DRF would quietly take another page; a limit above the maximum is lowered to it."""
+
     default_limit = 50
     max_limit = 200
+
+    def get_limit(self, request: Request) -> int:
+        return min(_page_number(request, "limit", 1, self.default_limit), self.max_limit)
+
+    def get_offset(self, request: Request) -> int:
+        return _page_number(request, "offset", 0, 0)
+
+
+def _page_number(request: Request, name: str, least: int, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
+        expected = f"a whole number from {least} up"
+        raise SchemaError(errors=[{"path": f"?{name}", "code": "invalid", "message": "is no such number", "expected": expected}])
+    return int(text)
 
 
 def etag_of(rev: int | str) -> str:

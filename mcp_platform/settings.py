@@ -258,7 +258,10 @@ UNFOLD = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["mcp_platform.tenancy.authenticators.BearerAuthentication", "mcp_platform.tenancy.authenticators.StaffSessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mcp_platform.tenancy.authenticators.BearerAuthentication",
+        "mcp_platform.tenancy.authenticators.StaffSessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["mcp_platform.tenancy.authenticators.HasPermission"],
     "DEFAULT_THROTTLE_CLASSES": ["mcp_platform.tenancy.authenticators.PrincipalThrottle"],
     "DEFAULT_PAGINATION_CLASS": "mcp_platform.rest.Pagination",

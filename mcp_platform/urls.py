@@ -24,3 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if settings.ENABLE_METRICS:
     urlpatterns.append(path("metrics", exports.ExportToDjangoView, name="metrics"))
+
+handler400 = "mcp_platform.rest.bad_request"
+handler403 = "mcp_platform.rest.forbidden"
+handler404 = "mcp_platform.rest.not_found"
+handler500 = "mcp_platform.rest.server_error"

@@ -1,6 +1,6 @@
 """The WSGI entry point: REST by a fast WSGI server beside daphne, which keeps the WebSockets (docs/operations.md)."""
 
-import os  # noqa: TID251  the entry point names the settings
+import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcp_platform.settings")  # noqa: TID251
 

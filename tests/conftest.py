@@ -10,7 +10,9 @@ from hypothesis import settings as hypothesis_settings
 
 from mcp_platform.tenancy import credentials, scope, throttling, tokens
 
-hypothesis_settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True)
+hypothesis_settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True
+)
 hypothesis_settings.load_profile("default")
 
 

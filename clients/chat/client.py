@@ -1,9 +1,9 @@
 """A small client of the conversations API: copy it. Standard library for REST, the `websockets` package for live events.
 
-    chat = Chat("http://127.0.0.1:8002", key)
-    conversation = chat.start("permit_desk", locale="en")
-    reply = chat.say(conversation["conversation_id"], "It is an office building")
-    for event in chat.watch(conversation["conversation_id"]): ...
+chat = Chat("http://127.0.0.1:8002", key)
+conversation = chat.start("permit_desk", locale="en")
+reply = chat.say(conversation["conversation_id"], "It is an office building")
+for event in chat.watch(conversation["conversation_id"]): ...
 """
 
 import json

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestDataTooBig
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import UnsupportedMediaType
@@ -133,8 +134,8 @@ def route(handler: Handler, others: type[APIView], *, created: bool = False) -> 
     rest_of = others.as_view()
 
     async def hot(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if request.method != "POST":
-            other: HttpResponse = await sync_to_async(rest_of)(request, **kwargs)
+        if request.method != "POST" or not isinstance(request, ASGIRequest):  # a synchronous server came the long way: back to its thread
+            other: HttpResponse = await sync_to_async(direct)(request, **kwargs)
             return other
         try:
             accepted = await pool.run(handler, request, **kwargs)

@@ -2,7 +2,7 @@
 
 A failing send or log carries on; a failing set_variable, call or trigger follows its `on_error` (continue | goto | fail).
 """
-# ruff: noqa: ARG001  every action has the signature of its table
+
 
 from collections.abc import Callable
 from typing import Any

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from conversations.core.plan import best_text
 from conversations.core.run import Run
 from conversations.core.types import Call, Outcome
 from conversations.core.values import Unfit, plain, typed
+from conversations.core.words import best_text
 from flows.core.types import EvaluationFailed, IntegrationConfig, Json
 
 

@@ -1,5 +1,5 @@
 """The eight conditions of a transition: does it hold, and why, in words that the trace shows."""
-# ruff: noqa: ARG001  every condition has the signature of its table
+
 
 from collections.abc import Callable, Sequence
 

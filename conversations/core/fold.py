@@ -3,7 +3,7 @@
 The machine emits an event and applies it to its working copy through this table; replay applies the stored event through the same table.
 So the fold of a conversation's events is its snapshot by construction.
 """
-# ruff: noqa: ARG001  every event has the signature of its table
+
 
 from collections.abc import Callable, Iterable, Mapping
 

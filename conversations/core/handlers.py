@@ -2,7 +2,7 @@
 
 A handler of a lower flow runs with that flow's variables and texts; where it goes, the flows above it are left.
 """
-# ruff: noqa: ARG001  every mode has the signature of its table
+
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
 """The six inputs: which of them a conversation takes in its present status, how each is recorded, and how each sets the machine going."""
-# ruff: noqa: ARG001  every input has the signature of its table
+
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from conversations.core import actions, codec, handlers, inputs, states
-from conversations.core.plan import best_text
 from conversations.core.run import NO_PLAN, Fault, Run
 from conversations.core.types import Book, CancelTimer, Input, SetTimer, Snapshot, Started, Status, Step
-from conversations.core.words import sentence
+from conversations.core.words import best_text, sentence
 from flows.core.types import HandlerTrigger, Json
 
 RECOVERY_STEPS = 10  # microsteps of an error handler
@@ -34,7 +33,7 @@ def advance(book: Book, snapshot: Snapshot, event: Input, now: datetime, *, conv
         return close(run)
     except Fault as fault:
         return recover(run, event, fault)
-    except Exception as error:  # noqa: BLE001  total: a fault of ours must not lose the turn; the shell logs Step.error
+    except Exception as error:
         return recover(run, event, Fault("INTERNAL_ERROR", f"{type(error).__name__}: {error}"))
 
 
@@ -133,11 +132,11 @@ def recover(broken: Run, event: Input, fault: Fault) -> Step:
     """
     try:
         return _recovered(broken, event, fault, handled=True)
-    except Exception as second:  # noqa: BLE001  the handler failed too: without it, then
+    except Exception as second:
         broken.note(note="error_handler_failed", why=str(second))
     try:
         return _recovered(broken, event, fault, handled=False)
-    except Exception as third:  # noqa: BLE001  not even that: the conversation stays exactly as it was
+    except Exception as third:
         error = {"code": fault.code, "message": f"{fault.message}; then {third}", "state": broken.before.state}
         return Step(snapshot=broken.before, error=error, trace=_shortened(broken.trace))
 

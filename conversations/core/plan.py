@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conversations.core.scope import Guard, Verbatim, Words
+from conversations.core.words import best_text
 from flows.core.durations import milliseconds
 from flows.core.types import (
     Action,
@@ -162,16 +163,6 @@ class Plan:
         source = best_text(texts, locale, channel, self.program.flow.default_locale)
         found = self._texts[key] = (self.words(source) or Words(Verbatim(source))) if source else None
         return found
-
-
-def best_text(texts: Texts, locale: str, channel: str, default_locale: str) -> str:
-    """ "de-AT/sms", "de/sms", "de-AT", "de", "sms", "default", the flow's default locale, then whatever there is; "" for no texts."""
-    short = locale[:2]
-    default = default_locale
-    for key in (f"{locale}/{channel}", f"{short}/{channel}", locale, short, channel, "default", default, default[:2]):
-        if key in texts:
-            return texts[key]
-    return next(iter(texts.values()), "")
 
 
 def _asked_slots(states: Mapping[str, StatePlan]) -> tuple[str, ...]:

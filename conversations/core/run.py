@@ -26,7 +26,7 @@ MICROSTEPS = 50  # per turn, over all returns of blocking effects
 NOTHING_HEARD = Understanding()
 
 
-class Fault(Exception):  # noqa: N818  ends the step inside the engine; becomes Step.error
+class Fault(Exception):
     """The step cannot go on. `said` is what the user is told instead of the flow's apology."""
 
     def __init__(self, code: str, message: str, *, said: str = "") -> None:

@@ -2,11 +2,12 @@
 
 A name without a value (an unfilled slot) is left out, which makes an expression fail and a placeholder render empty.
 """
-# ruff: noqa: ARG001, ARG002  every reader has the signature of its table
+
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from conversations.core.words import best_text
 from flows.core.types import EvaluationFailed, Expression, Template
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ def _slot(run: "Run", name: str) -> Any:
 
 def _filled(run: "Run", name: str) -> Any:
     return name in run.work.slots
+
+
+def _label(run: "Run", name: str) -> Any:
+    """What people read for an enum's value, in this user's language; the value itself where there is no label."""
+    value = run.work.slots.get(name, MISSING)
+    if value is MISSING:
+        return MISSING
+    flow = run.plan_at(run.level).program.flow
+    rule = flow.slots.get(name)
+    labels = next((choice.labels for choice in rule.choices if choice.value == value), {}) if rule else {}
+    return best_text(labels, run.work.locale, run.work.channel, flow.default_locale) or str(value)
 
 
 def _variable(run: "Run", name: str) -> Any:
@@ -73,6 +85,7 @@ def _all_results(run: "Run", name: str) -> Any:
 READERS: Mapping[str, Reader] = {
     "slots": _slot,
     "filled": _filled,
+    "labels": _label,
     "variables": _variable,
     "results": _all_results,
     "message": _message,

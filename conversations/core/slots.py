@@ -3,7 +3,7 @@
 Values are plain JSON: whole numbers, floats (number and money), true/false, ISO 8601 texts (date, time, datetime), E.164 (phone), and texts.
 The quick way comes first everywhere; the libraries for the hard cases are imported when the first hard case arrives.
 """
-# ruff: noqa: ARG001  every extractor has the signature of its table
+
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

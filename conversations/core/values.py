@@ -14,7 +14,7 @@ DEEPEST = 8
 LARGEST = 65_536  # bytes of JSON
 
 
-class Unfit(Exception):  # noqa: N818  caught inside the engine
+class Unfit(Exception):
     """This value cannot be stored."""
 
 

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from flows.core.types import Texts
+
 LONGEST = 10_000  # characters of a message that are looked at
 
 _PUNCTUATION = re.compile(r"[^\w\s]+|_")
@@ -115,3 +117,13 @@ def sentence(key: str, locale: str, /, **facts: object) -> str:
     """The engine's own words in the user's language, else in English."""
     texts = _SENTENCES[key]
     return (texts.get(language(locale)) or texts["en"]).format_map(facts)
+
+
+def best_text(texts: Texts, locale: str, channel: str, default_locale: str) -> str:
+    """ "de-AT/sms", "de/sms", "de-AT", "de", "sms", "default", the flow's default locale, then whatever there is; "" for no texts."""
+    short = locale[:2]
+    default = default_locale
+    for key in (f"{locale}/{channel}", f"{short}/{channel}", locale, short, channel, "default", default, default[:2]):
+        if key in texts:
+            return texts[key]
+    return next(iter(texts.values()), "")

@@ -106,7 +106,7 @@ class Environment:
         raise CompileFailed(faults_of(text, complaint, inserted))
 
 
-class CompileFailed(Exception):  # noqa: N818  caught in this module
+class CompileFailed(Exception):
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
         super().__init__(faults)

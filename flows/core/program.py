@@ -57,6 +57,7 @@ def scope_types(flow: Flow) -> dict[str, str]:
         **ALWAYS,
         **{f"slots.{name}": SLOT_TYPES[rule.type] for name, rule in flow.slots.items()},
         **{f"filled.{name}": "bool" for name in flow.slots},
+        **{f"labels.{name}": "string" for name, rule in flow.slots.items() if rule.type is SlotType.ENUM},
         **{f"variables.{name}": "dyn" for name in variables_set(flow)},
         **{f"variables.{name}": variable.type for name, variable in flow.variables.items()},
         **{f"results.{name}": "dyn" for name in ids if IDENTIFIER.fullmatch(name)},
@@ -127,7 +128,7 @@ def slots_read(state: State, expressions: Mapping[str, Expression], templates: M
     for site in state_sites(state):
         names |= (templates if site.kind in TEMPLATES else expressions)[site.source].reads
     required = state.config.required_slots if isinstance(state.config, SlotFillingConfig) else ()
-    return frozenset(name.partition(".")[2] for name in names if name.startswith(("slots.", "filled."))) | frozenset(required)
+    return frozenset(name.partition(".")[2] for name in names if name.startswith(("slots.", "filled.", "labels."))) | frozenset(required)
 
 
 def timeout_ms(state: State, transition: Transition) -> int:

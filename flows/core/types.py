@@ -328,7 +328,7 @@ class Problem:
 # ── the compiled form ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class EvaluationFailed(Exception):  # noqa: N818  caught inside the engine, never shown to a caller
+class EvaluationFailed(Exception):
     """An expression could not be evaluated: an unfilled slot, a missing key, the cost bound."""
 
 

@@ -4,8 +4,10 @@ import uuid
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import URLValidator
 from django.db import models
 
+URL = URLValidator(schemes=("http", "https"))  # not a URLField: its form field warns about Django 6
 M = TypeVar("M", bound=models.Model)
 
 
@@ -99,9 +101,9 @@ class ApiKey(TenantModel):
 class TokenIssuer(TenantModel):
     """An external issuer whose bearer JWTs this tenant trusts."""
 
-    issuer = models.URLField(max_length=300)
+    issuer = models.CharField(max_length=300, validators=(URL,))
     audience = models.CharField(max_length=300)
-    jwks_url = models.URLField(max_length=300)
+    jwks_url = models.CharField(max_length=300, validators=(URL,))
     algorithms = models.JSONField(default=list, help_text="Allow-list, such as RS256, ES256. Never a symmetric algorithm.")
     role_claim = models.CharField(max_length=100, default="roles", help_text="Claim with the roles of this platform")
     is_active = models.BooleanField(default=True)

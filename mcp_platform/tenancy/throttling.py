@@ -58,8 +58,8 @@ class TooMany(errors.Throttled):
 def spend(principal: Principal) -> Budget:
     """Count one request of a caller. Raises TooMany; else gives the budget of the credential, for the answer's headers."""
     tenant = str(principal.tenant.pk)
-    _count("tenant", settings.TENANT_RATE_LIMIT, tenant)
-    return _count("default", settings.API_RATE_LIMIT, f"{tenant}:{principal.actor}")
+    _draw("tenant", settings.TENANT_RATE_LIMIT, tenant)
+    return _draw("default", settings.API_RATE_LIMIT, f"{tenant}:{principal.actor}")
 
 
 @contextmanager
@@ -105,6 +105,59 @@ def _count(policy: str, limit: str, bucket: str) -> Budget:
     budget = Budget(policy=policy, limit=item.amount, window=item.get_expiry(), left=max(0, item.amount - used), reset=reset)
     if used > item.amount:
         raise TooMany(budget)
+    return budget
+
+
+def _draw(policy: str, limit: str, bucket: str) -> Budget:
+    """`_count` for every request of a caller: with Redis, from requests that this process has taken from the counter in advance.
+
+    A hundredth of the limit at a time, so two round trips a request become next to none. Never more than the limit gets through; of several
+    processes each may hold up to a hundredth that it does not use. Limits below 200 are taken one by one and stay exact everywhere.
+    """
+    item = _parsed(limit)
+    portion = item.amount // 100
+    if not settings.REDIS_URL or portion < 2:
+        return _count(policy, limit, bucket)
+    key = item.key_for(policy, bucket)
+    with _leases_lock:
+        lease = _leases.get(key)
+        if lease is not None and lease.left > 0 and time.monotonic() < lease.ends:
+            lease.left -= 1
+            return Budget(policy=policy, limit=item.amount, window=item.get_expiry(), left=max(0, lease.beyond + lease.left), reset=lease.reset)
+    return _take_lease(item, policy, bucket, portion)
+
+
+@dataclass(slots=True)
+class _Lease:
+    """`left` requests may still pass until `ends` (monotonic); `beyond` them the counter had so many."""
+
+    left: int
+    beyond: int
+    ends: float
+
+    @property
+    def reset(self) -> int:
+        return max(0, int(self.ends - time.monotonic() + 0.999))
+
+
+_leases: dict[str, _Lease] = {}
+_leases_lock = threading.Lock()
+_LEASES_KEPT = 10_000
+
+
+def _take_lease(item: limits.RateLimitItem, policy: str, bucket: str, portion: int) -> Budget:
+    used, reset = _increase(item, policy, bucket, portion, exact_end=True)
+    granted = min(portion, item.amount - (used - portion))
+    budget = Budget(policy=policy, limit=item.amount, window=item.get_expiry(), left=max(0, item.amount - used + max(0, portion - 1)), reset=reset)
+    if granted < 1:
+        raise TooMany(budget)
+    with _leases_lock:
+        if len(_leases) >= _LEASES_KEPT:
+            _leases.clear()  # the portions in them are lost to their windows, no more
+        key = item.key_for(policy, bucket)
+        held = _leases.get(key)
+        kept = held.left if held is not None and time.monotonic() < held.ends else 0
+        _leases[key] = _Lease(left=kept + granted - 1, beyond=max(0, item.amount - used), ends=time.monotonic() + reset)
     return budget
 
 
@@ -179,7 +232,7 @@ def _redis(url: str) -> Storage:
         return _redis_of(url)
 
 
-def _increase(item: limits.RateLimitItem, policy: str, bucket: str, amount: int) -> tuple[int, int]:
+def _increase(item: limits.RateLimitItem, policy: str, bucket: str, amount: int, *, exact_end: bool = False) -> tuple[int, int]:
     """(used, seconds until the window ends) after adding `amount`."""
     global _redis_away_until
     key, expiry = item.key_for(policy, bucket), item.get_expiry()
@@ -187,8 +240,8 @@ def _increase(item: limits.RateLimitItem, policy: str, bucket: str, amount: int)
         storage = _redis(settings.REDIS_URL)
         try:
             used = storage.incr(key, expiry, amount)
-            # The exact end costs a second round trip: only a refused caller needs it.
-            return used, expiry if used <= item.amount else _seconds_to(storage.get_expiry(key))
+            # The exact end costs a second round trip: only a refused caller and a lease need it.
+            return used, _seconds_to(storage.get_expiry(key)) if exact_end or used > item.amount else expiry
         except storage.base_exceptions as fault:
             _redis_away_until = time.monotonic() + _REDIS_PAUSE_SECONDS
             log.warning("rate_limits_without_redis", fault=repr(fault))
@@ -203,3 +256,5 @@ def _seconds_to(moment: float) -> int:
 def forget_everything() -> None:
     """Start counting anew, in this process."""
     _memory.reset()
+    with _leases_lock:
+        _leases.clear()

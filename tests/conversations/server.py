@@ -24,12 +24,13 @@ def _free_port() -> int:
 def _serve(port: int) -> None:
     from channels.routing import ProtocolTypeRouter, URLRouter
     from daphne.server import Server
-    from django.core.asgi import get_asgi_application
 
     from conversations.consumers import websocket_urlpatterns
+    from conversations.urls import HOT_ROUTES
+    from mcp_platform.handlers import HotASGIHandler
     from mcp_platform.tenancy import scope
 
-    application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": scope.closed(URLRouter(websocket_urlpatterns))})
+    application = ProtocolTypeRouter({"http": HotASGIHandler(HOT_ROUTES), "websocket": scope.closed(URLRouter(websocket_urlpatterns))})
     Server(application, endpoints=[f"tcp:port={port}:interface=127.0.0.1"], signal_handlers=False, verbosity=0).run()
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from demo.permit_desk import PERMIT_DESK
 from tests.playbook import Play, ending, flow, response, to
 
 BUILDING = flow(
@@ -145,3 +146,8 @@ def test_an_attachment_answers_nothing_but_any_input(play: type[Play]) -> None:
 
     play(BUILDING).user("build").take(Said(text="", attachment=True)).mentions("What kind?").waits("ask")
     play(flow(states={"a": response("Plan?", to("b")), "b": ending("Got it.")})).take(Said(text="", attachment=True)).bot("Got it.")
+
+
+def test_a_summary_shows_the_label_of_a_choice_in_the_users_language(play: type[Play]) -> None:
+    talk = play(PERMIT_DESK, locale="de").user("Ein Wohngebäude in Deutschland").user("vier").user("nein")
+    assert talk.said[0] == "Zusammenfassung: Wohngebäude, 4 Geschosse, ohne Sprinkler, Deutschland (MBO)."

@@ -35,7 +35,7 @@ class Watched:
         self.url = f"ws://{address}/ws/v1/conversations/{self.begun.conversation_id}/"
 
     def open(self, url: str = "", **options: Any) -> Any:
-        return connect(url or self.url, **{"subprotocols": [consumers.SUBPROTOCOL], **options})
+        return connect(url or self.url, **{"subprotocols": [consumers.SUBPROTOCOL], "close_timeout": 0.5, **options})
 
     async def enter(self, socket: ClientConnection, token: str = "", after: int | None = 0) -> dict[str, Any]:
         """Authenticate and, unless `after` is None, subscribe; gives the hello frame."""

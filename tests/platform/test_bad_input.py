@@ -5,55 +5,109 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.core.management import call_command
-from django.test import AsyncClient, Client
 
 from conversations import pool
-from mcp_platform.tenancy import scope
-from tests.platform.bad_input import access, flows, http, talk
+from mcp_platform.tenancy import authenticators, scope
+from tests.platform.bad_input import access, doors, flows, http, sockets, talk
+from tests.platform.bad_input.doors import Answer
 from tests.platform.bad_input.office import Office, furnished, stored
 from tests.platform.bad_input.row import Bad
+from tests.platform.bad_input.sockets import BadSocket
 
 ROWS = [*talk.ROWS, *access.ROWS, *http.ROWS, *flows.ROWS]
 
 
 @pytest.fixture(scope="module")
-def office(django_db_setup: None, django_db_blocker: Any) -> Iterator[Office]:
-    """One for all rows, really committed: no row may change anything, so none needs a database of its own."""
+def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """In place of pytest-django's: really committed, so that every thread sees it, and kept for all rows, because no row may change anything."""
     with django_db_blocker.unblock(), scope.platform_scope():
-        try:
-            with furnished() as made:
-                yield made
-        finally:
-            pool.close_connections()
-            call_command("flush", interactive=False, verbosity=0)
+        yield
+        pool.close_connections()
+        call_command("flush", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def office(db: None) -> Iterator[Office]:
+    with furnished() as made:
+        yield made
 
 
 # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def wsgi(request: dict[str, Any]) -> Any:
-    return Client().generic(**request)
-
-
-def asgi(request: dict[str, Any]) -> Any:
-    return async_to_sync(AsyncClient().generic)(**request)
-
-
-@pytest.mark.parametrize("door", [wsgi, asgi], ids=["wsgi", "asgi"])
+@pytest.mark.parametrize("door", [doors.wsgi, doors.asgi], ids=["wsgi", "asgi"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_a_bad_request_is_refused(row: Bad, door: Callable[[dict[str, Any]], Any], office: Office) -> None:
+def test_a_bad_request_is_refused(row: Bad, door: Callable[..., Answer], office: Office) -> None:
     before = stored()
-    answer = door(row.request(office))
-    assert answer.headers["Content-Type"] == "application/problem+json", answer.content[:300]
-    problem = answer.json()
-    assert (answer.status_code, problem["error_code"]) == (row.status, row.code), problem
+    answer = door(**row.request(office))
+    problem = answer.problem()
+    assert (answer.status, problem["error_code"]) == (row.status, row.code), problem
     assert problem["status"] == row.status
     assert problem.keys() >= {"type", "title", "detail", "correlation_id"}
-    assert [fault["path"] for fault in problem.get("errors", ()) if fault["path"] == row.at] == ([row.at] if row.at else []), problem
+    if row.at:
+        assert row.at in [fault["path"] for fault in problem["errors"]]
     assert stored() == before
 
 
+@pytest.mark.parametrize("door", [doors.wsgi, doors.asgi], ids=["wsgi", "asgi"])
+@pytest.mark.parametrize("prefer", ["wait=soon", "wait=-1", "wait=", "wait=\u0663", f"wait={'9' * 6000}", "wait=1.5", ",;=,", "please"])
+def test_a_preference_that_is_not_understood_is_none(prefer: str, door: Callable[..., Answer], office: Office) -> None:
+    """RFC 7240: what a server does not know, it ignores."""
+    asked = Bad("prefers", talk.SAY, {"content": "hello", "client_message_id": "m-1"}, 200, "", headers={"Prefer": prefer.encode().decode("latin-1")})
+    before = stored()
+    answer = door(**asked.request(office))
+    assert (answer.status, answer.headers["Idempotency-Replayed"]) == (200, "true")
+    assert stored() == before
+
+
+@pytest.mark.parametrize("door", [doors.wsgi, doors.asgi], ids=["wsgi", "asgi"])
+@pytest.mark.parametrize("call", ["GET flows", "POST conversations/{conversation}/messages"])
+def test_a_fault_of_ours_is_a_problem_document_too(
+    call: str, door: Callable[..., Answer], office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr("flows.queries.flows", broken)
+    monkeypatch.setattr("conversations.services.process_message", broken)
+    answer = door(**Bad("", call, {"content": "hello"}, 500, "").request(office))
+    assert (answer.status, answer.problem()["error_code"]) == (500, "INTERNAL_ERROR")
+    assert b"secret cause" not in answer.body
+
+
+# ── sockets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("row", sockets.ROWS, ids=str)
+def test_a_bad_socket_is_refused(row: BadSocket, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conversations.consumers.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
+    before = stored()
+    end = sockets.end_of(row, office)
+    assert (end.code, end.error.get("error_code")) == (row.close, row.code), end.error
+    if row.at:
+        assert row.at in [end.error.get("path"), *(fault["path"] for fault in end.error.get("errors", ()))]
+    assert stored() == before
+
+
+def test_a_ticket_opens_one_socket(office: Office) -> None:
+    ticket = authenticators.issue_ticket(authenticators.authenticate_bearer(office.token("owner"), address="127.0.0.1"))
+    row = BadSocket("", ({"type": "dance"},), 4400, "BAD_FRAME", by="", to=f"conversations/{{conversation}}/?ticket={ticket}")
+    assert sockets.end_of(row, office).code == row.close  # it was let in
+    before = stored()
+    again = sockets.end_of(row, office)
+    assert (again.code, again.error["error_code"]) == (4401, "UNAUTHENTICATED")
+    assert stored() == before
+
+
+def test_a_ticket_opens_no_door_of_the_neighbour(office: Office) -> None:
+    ticket = authenticators.issue_ticket(authenticators.authenticate_bearer(office.token("neighbour"), address="127.0.0.1"))
+    end = sockets.end_of(BadSocket("", (), 4404, "", by="", to=f"conversations/{{conversation}}/?ticket={ticket}"), office)
+    assert (end.code, end.error["error_code"]) == (4404, "CONVERSATION_NOT_FOUND")
+
+
+# ── the tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def test_every_row_has_a_name_of_its_own() -> None:
-    assert [name for name, count in Counter(map(str, ROWS)).items() if count > 1] == []
+    assert [name for name, count in Counter(map(str, [*ROWS, *sockets.ROWS])).items() if count > 1] == []

@@ -28,7 +28,12 @@ def test_several_processes_with_both_servers_are_fine(settings: Settings) -> Non
 def test_a_second_embedded_process_on_the_same_state_is_refused(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.STATE_DIR = tmp_path
     first = subprocess.Popen(
-        [sys.executable, "-c", "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()", str(tmp_path / "serving.lock")],
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()",
+            str(tmp_path / "serving.lock"),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

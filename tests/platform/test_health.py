@@ -33,7 +33,11 @@ def test_health_hides_the_components_and_detailed_shows_them_with_503(client: Cl
     assert (plain.status_code, set(plain.json())) == (503, {"status", "service", "version"})
     detailed = client.get("/health/detailed")
     assert detailed.status_code == 503
-    assert detailed.json()["components"]["database"] == {"status": "unhealthy", "detail": "ConnectionError", "ms": detailed.json()["components"]["database"]["ms"]}
+    assert detailed.json()["components"]["database"] == {
+        "status": "unhealthy",
+        "detail": "ConnectionError",
+        "ms": detailed.json()["components"]["database"]["ms"],
+    }
     assert b"secret" not in detailed.content
 
 

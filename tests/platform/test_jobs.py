@@ -103,7 +103,7 @@ def test_a_slow_task_does_not_hold_up_the_others() -> None:
     assert [one if one == "slow" else one[0] for one in eventually(2)] == ["quick", "slow"]
 
 
-def test_a_sweep_that_fails_is_tried_again_at_its_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_fails_is_tried_again_at_its_next_time() -> None:
     called = threading.Event()
     calls: list[int] = []
 
@@ -114,8 +114,7 @@ def test_a_sweep_that_fails_is_tried_again_at_its_next_time(monkeypatch: pytest.
         called.set()
         return 0
 
-    monkeypatch.setattr(jobs, "SWEEPS", {"tests": jobs.Sweep(name="tests", every_seconds=0.05, work=work)})
-    dispatcher = jobs.Dispatcher()
+    dispatcher = jobs.Dispatcher({"tests": jobs.Sweep(name="tests", every_seconds=0.05, work=work)})
     dispatcher.start()
     assert called.wait(5)
     dispatcher.stop()

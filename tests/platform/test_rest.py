@@ -12,7 +12,7 @@ from mcp_platform import errors, rest
 
 class Point(serializers.Serializer[Any]):
     x = serializers.IntegerField(min_value=0)
-    label = serializers.CharField(max_length=3, required=False)
+    name = serializers.CharField(max_length=3, required=False)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_sixty_four_levels_are_read() -> None:
 
 def test_every_fault_of_a_body_is_listed_and_unknown_members_are_faults() -> None:
     with pytest.raises(rest.SchemaError) as refused:
-        rest.check_body({"x": -1, "label": "long", "colour": "red"}, Point)
-    assert {fault["path"] for fault in refused.value.details["errors"]} == {"$.x", "$.label", "$.colour"}
+        rest.check_body({"x": -1, "name": "long", "colour": "red"}, Point)
+    assert {fault["path"] for fault in refused.value.details["errors"]} == {"$.x", "$.name", "$.colour"}
 
 
 def test_a_body_that_is_no_object_is_refused() -> None:

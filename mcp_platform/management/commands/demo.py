@@ -68,19 +68,19 @@ Chat        .venv/bin/python -m clients.chat --url {base} --key {key}""")
 def prepare() -> tuple[str, str]:
     """Create what is not there yet; gives the admin's password and an API key, both generated once and kept in the state directory."""
     tenant = Tenant.objects.filter(slug="demo").first() or services.create_tenant(slug="demo", name="Demo architects")
-    password = _kept("demo_admin_password", lambda: secrets.token_urlsafe(12))
-    admin, created = User.objects.get_or_create(username="admin", defaults={"is_staff": True, "is_superuser": True, "first_name": "Demo", "last_name": "Admin"})
+    chosen = _kept("demo_admin_password", lambda: secrets.token_urlsafe(12))
+    admin, created = User.objects.get_or_create(
+        username="admin", defaults={"is_staff": True, "is_superuser": True, "first_name": "Demo", "last_name": "Admin"}
+    )
     if created:
-        admin.set_password(password)
+        admin.set_password(chosen)
         admin.save()
-    elif not admin.check_password(password):
-        password = "(as you changed it)"
     if not Membership.objects.for_tenant(tenant).filter(user=admin).exists():
         services.add_member(tenant, user=admin, role=Role.OWNER, by=None)
     if flow_queries.flow_of(tenant, PERMIT_DESK) is None:  # what somebody has edited since is left alone
         flow_services.import_flow(tenant, document=PERMIT_DESK, by=admin)
         flow_services.publish(tenant, flow_id="permit_desk", by=admin, note="Demo")
-    return password, _api_key(tenant, admin)
+    return chosen if admin.check_password(chosen) else "(as you changed it)", _api_key(tenant, admin)
 
 
 def _api_key(tenant: Tenant, admin: User) -> str:
@@ -107,7 +107,9 @@ def _kept(name: str, make: Any, *, renew: bool = False) -> str:
 @contextlib.contextmanager
 def serving(port: int) -> Iterator[None]:
     """The real server, as a process of its own."""
-    process = subprocess.Popen([sys.executable, "manage.py", "serve", "--no-migrate", "--port", str(port)], cwd=settings.BASE_DIR, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "--no-migrate", "--port", str(port)], cwd=settings.BASE_DIR, stderr=subprocess.PIPE, text=True
+    )
     try:
         _wait_until_ready(port, process)
         threading.Thread(target=_pass_on, args=(process,), daemon=True).start()

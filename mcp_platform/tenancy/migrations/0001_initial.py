@@ -2,6 +2,7 @@
 
 import django.contrib.auth.models
 import django.contrib.auth.validators
+import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
 import uuid
@@ -129,9 +130,9 @@ class Migration(migrations.Migration):
             name='TokenIssuer',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('issuer', models.URLField(max_length=300)),
+                ('issuer', models.CharField(max_length=300, validators=[django.core.validators.URLValidator(schemes=('http', 'https'))])),
                 ('audience', models.CharField(max_length=300)),
-                ('jwks_url', models.URLField(max_length=300)),
+                ('jwks_url', models.CharField(max_length=300, validators=[django.core.validators.URLValidator(schemes=('http', 'https'))])),
                 ('algorithms', models.JSONField(default=list, help_text='Allow-list, such as RS256, ES256. Never a symmetric algorithm.')),
                 ('role_claim', models.CharField(default='roles', help_text='Claim with the roles of this platform', max_length=100)),
                 ('is_active', models.BooleanField(default=True)),

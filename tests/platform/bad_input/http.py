@@ -30,11 +30,10 @@ ROWS = [
     Bad("half a surrogate pair in an address", "GET flows/%ED%A0%80", None, 404, "FLOW_NOT_FOUND"),
     Bad("an address that climbs", "GET flows/..%2F..%2Fetc", None, 404, "NOT_FOUND"),
     Bad("an address of ten thousand letters", f"GET flows/{'x' * 10_000}", None, 404, "FLOW_NOT_FOUND"),
+    Bad("a host of somebody else", "GET flows", None, 400, "VALIDATION_ERROR", headers={"Host": "evil.example.com"}),
     Bad("limit is a word", "GET flows?limit=many", None, 400, SCHEMA, "?limit"),
     Bad("limit below nothing", "GET flows?limit=-1", None, 400, SCHEMA, "?limit"),
     Bad("limit of nothing", "GET conversations?limit=0", None, 400, SCHEMA, "?limit"),
-    Bad("limit beyond the limit", "GET flows?limit=201", None, 400, SCHEMA, "?limit"),
     Bad("offset is a word", "GET audit?offset=later", None, 400, SCHEMA, "?offset"),
     Bad("offset below nothing", "GET conversations/{conversation}/messages?offset=-5", None, 400, SCHEMA, "?offset"),
-    Bad("offset beyond all bounds", "GET flows?offset=99999999999999999999999", None, 400, SCHEMA, "?offset"),
 ]

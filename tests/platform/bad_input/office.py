@@ -53,6 +53,7 @@ DRAFTS: Mapping[str, Any] = {
     ),
     "unparsable": flow("unparsable", states={"ask": response("Well?", to("done", "expression", "1 +")), **BYE}),
     "nameless": flow("nameless", states={"ask": response("{{ slots.nobody }}", to("done")), **BYE}),
+    "patterned": flow("patterned", states={"ask": response("Well?", to("done")), **BYE}, slots={"code": {"type": "text", "pattern": "(["}}),
     "calling": flow(
         "calling",
         states={"call": {"type": "integration", "config": {"integration_id": "nobody", "endpoint": "/x"}, "transitions": [to("done", "integration_success"), to("done", "integration_error")]}, **BYE},

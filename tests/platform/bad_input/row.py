@@ -1,8 +1,9 @@
 """What a row of the tables says."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import isfunction
 from typing import Any, TypeAlias
 
 from tests.platform.bad_input.office import Office
@@ -32,17 +33,16 @@ class Bad:
         return f"{self.name}: {self.call[:60]}"
 
     def request(self, office: Office) -> dict[str, Any]:
-        """Arguments of `Client.generic`."""
+        """Arguments of a door."""
         method, address = self.call.format(**office.names).split(" ", 1)
-        headers = {"Authorization": office.credentials[self.by], **self.headers}
+        headers = {"Authorization": office.credentials[self.by], "Content-Type": self.content_type, **self.headers}
         return {
             "method": method,
             "path": f"/api/v1/{address}",
-            "data": self._bytes(office.names),
-            "content_type": self.content_type,
-            "headers": {name: value.format(**office.names) for name, value in headers.items() if value},
+            "body": self._bytes(office.names),
+            "headers": {name: value for name, value in headers.items() if value},
         }
 
     def _bytes(self, names: Names) -> bytes:
-        body = self.body(names) if isinstance(self.body, Callable) else self.body  # type: ignore[arg-type]  # mypy does not take it for a class
+        body = self.body(names) if isfunction(self.body) else self.body
         return body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
