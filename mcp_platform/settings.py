@@ -203,6 +203,14 @@ LOGIN_URL = "/admin/login/"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+_HTTPS = ENVIRONMENT == "production"  # elsewhere people work over plain http on their own machine
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|health|health/detailed|metrics)$"]  # probes and scrapers come by plain http
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
@@ -284,6 +292,8 @@ SPECTACULAR_SETTINGS = {
         "StateTypeEnum": "flows.models.STATE_TYPES",
         "ConditionEnum": "flows.models.CONDITIONS",
         "IntegrationTypeEnum": "flows.models.INTEGRATION_TYPES",
+        "TurnStatusEnum": "conversations.models.Turn.Status",
+        "ConversationStatusEnum": "conversations.api.shapes.STATUSES",
     },
 }
 

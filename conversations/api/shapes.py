@@ -142,13 +142,13 @@ class SpokenSerializer(Plain):
     turn = serializers.IntegerField()
     by = serializers.ChoiceField(choices=("user", "bot"))
     text = serializers.CharField()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]  # a declared field does not hide Serializer.data
 
 
 class EventSerializer(Plain):
     seq = serializers.IntegerField()
     kind = serializers.CharField()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]  # a declared field does not hide Serializer.data
     at = serializers.DateTimeField()
     turn = serializers.IntegerField()
 

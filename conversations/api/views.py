@@ -31,7 +31,7 @@ KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, descript
 ORDER = ("created_at", "updated_at", "status", "last_seq")
 
 
-class ConversationFilter(django_filters.FilterSet):
+class ConversationFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     status = django_filters.MultipleChoiceFilter(choices=[(status, status) for status in shapes.STATUSES])
     flow = django_filters.CharFilter(field_name="flow_key")
     user_id = django_filters.CharFilter(field_name="user_ref")
@@ -44,7 +44,7 @@ class ConversationFilter(django_filters.FilterSet):
     updated_before = django_filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="lt")
 
 
-class EventFilter(django_filters.FilterSet):
+class EventFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     after = django_filters.NumberFilter(field_name="seq", lookup_expr="gt", min_value=0, help_text="Only events with a higher number")
     kind = django_filters.CharFilter()
     turn = django_filters.NumberFilter(field_name="turn__number", min_value=1)
@@ -160,4 +160,5 @@ class ResetView(APIView):
 
 def _filtered(view: GenericAPIView[Any], rows: QuerySet[Any]) -> QuerySet[Any]:
     """Filtered, but never reordered: a log has one order."""
-    return django_filters.rest_framework.DjangoFilterBackend().filter_queryset(view.request, rows, view)
+    kept: QuerySet[Any] = django_filters.rest_framework.DjangoFilterBackend().filter_queryset(view.request, rows, view)
+    return kept

@@ -33,7 +33,7 @@ def advance(book: Book, snapshot: Snapshot, event: Input, now: datetime, *, conv
         return close(run)
     except Fault as fault:
         return recover(run, event, fault)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  total: a fault of ours must not lose the turn; the shell logs Step.error
         return recover(run, event, Fault("INTERNAL_ERROR", f"{type(error).__name__}: {error}"))
 
 
@@ -132,11 +132,11 @@ def recover(broken: Run, event: Input, fault: Fault) -> Step:
     """
     try:
         return _recovered(broken, event, fault, handled=True)
-    except Exception as second:
+    except Exception as second:  # noqa: BLE001  the handler failed too: without it, then
         broken.note(note="error_handler_failed", why=str(second))
     try:
         return _recovered(broken, event, fault, handled=False)
-    except Exception as third:
+    except Exception as third:  # noqa: BLE001  not even that: the conversation stays exactly as it was
         error = {"code": fault.code, "message": f"{fault.message}; then {third}", "state": broken.before.state}
         return Step(snapshot=broken.before, error=error, trace=_shortened(broken.trace))
 

@@ -132,8 +132,8 @@ class TenantPage(Page):
 
     permissions: ClassVar[Mapping[str, str]] = {}
     needs_chosen_tenant = True  # before something can be added
-    exclude: Any = ("tenant",)
-    list_select_related: Any = ("tenant",)
+    exclude: ClassVar[Any] = ("tenant",)
+    list_select_related: ClassVar[Any] = ("tenant",)
 
     def allowed(self, request: HttpRequest, what: str, obj: Model | None = None) -> bool:
         needed = self.permissions.get(what)

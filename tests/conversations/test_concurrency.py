@@ -6,6 +6,7 @@ import pytest
 
 from conversations import services
 from conversations.models import Conversation, ConversationEvent, Turn
+from conversations.turn import Result
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import ECHO, PERMIT, at_once, check_log
 from tests.factories import TenantFactory, published
@@ -25,7 +26,7 @@ def test_twenty_posts_with_one_id_are_one_turn(office: Tenant) -> None:
     begun = services.start(office, flow_id="permit")
     before = ConversationEvent.objects.count()
 
-    def post(_: int) -> services.Result:
+    def post(_: int) -> Result:
         return services.process_message(
             office, conversation_id=begun.conversation_id, content={"type": "text", "text": "three"}, client_message_id="m-1", wait_seconds=5
         )
@@ -48,7 +49,7 @@ def test_twenty_starts_with_one_id_are_one_conversation(office: Tenant) -> None:
 def test_sixty_four_posts_are_sixty_four_turns(office: Tenant) -> None:
     begun = services.start(office, flow_id="echo")
 
-    def post(number: int) -> services.Result:
+    def post(number: int) -> Result:
         content = {"type": "text", "text": f"message {number}"}
         return services.process_message(office, conversation_id=begun.conversation_id, content=content, client_message_id=f"m-{number}")
 

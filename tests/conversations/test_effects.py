@@ -10,6 +10,7 @@ from django.utils import timezone
 from conversations import effects, services, tasks
 from conversations.core.types import Outcome
 from conversations.models import Conversation, Effect, Turn
+from conversations.turn import Result
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import LandRegister, calling, check_log, land_register, register_of, said
 from tests.factories import TenantFactory, published
@@ -31,7 +32,7 @@ def office(land: LandRegister) -> Tenant:
     return tenant
 
 
-def say(tenant: Tenant, conversation_id: Any, text: str, message_id: str = "") -> services.Result:
+def say(tenant: Tenant, conversation_id: Any, text: str, message_id: str = "") -> Result:
     content = {"type": "text", "text": text}
     return services.process_message(tenant, conversation_id=conversation_id, content=content, client_message_id=message_id)
 
@@ -91,7 +92,9 @@ def test_the_outside_fails(office: Tenant, land: LandRegister) -> None:
     say(office, begun.conversation_id, "12/4")
     perform(Effect.objects.get())
     assert said(begun.conversation_id)[-1] == "The register says: INTEGRATION_ERROR."
-    assert Effect.objects.get().result["status_code"] == 500
+    result = Effect.objects.get().result
+    assert result is not None
+    assert result["status_code"] == 500
 
 
 def test_the_outside_is_too_slow(office: Tenant, land: LandRegister) -> None:

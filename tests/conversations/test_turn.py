@@ -120,6 +120,7 @@ def test_a_queued_turn_that_kills_its_workers_is_given_up(office: Tenant) -> Non
     assert services.run_queued(office, conversation_id=begun.conversation_id) == 2
     turns = check_log(begun.conversation_id)
     assert [turn.status for turn in turns] == ["done", "dead", "done"]
+    assert turns[1].reply is not None
     assert turns[1].reply["response"]["text"].startswith("Sorry")
 
 
@@ -248,7 +249,7 @@ def test_a_value_that_cannot_be_stored_fails_the_turn(office: Tenant) -> None:
 
 def test_every_kind_of_content(office: Tenant) -> None:
     begun = services.start(office, flow_id="echo")
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"type": "attachment", "attributes": {"url": "https://example.com/plan.pdf"}},
         {"type": "postback", "intent": "yes"},
         {"type": "event", "text": "page_opened"},

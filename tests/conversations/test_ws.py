@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from conversations import consumers, events, services
 from conversations.models import ConversationEvent, Turn
+from conversations.turn import Result
 from mcp_platform.tenancy import authenticators, scope
 from mcp_platform.tenancy import services as tenancy_services
 from mcp_platform.tenancy.models import ApiKey, Role, Tenant
@@ -46,10 +47,10 @@ class Watched:
             await say(socket, type="subscribe", after=after)
         return hello
 
-    def post(self, text: str = "hello") -> services.Result:
+    def post(self, text: str = "hello") -> Result:
         return services.process_message(self.tenant, conversation_id=self.begun.conversation_id, content={"type": "text", "text": text})
 
-    async def post_soon(self, text: str = "hello") -> services.Result:
+    async def post_soon(self, text: str = "hello") -> Result:
         return await sync_to_async(self.post)(text)
 
     def stored(self) -> list[int]:
@@ -140,7 +141,7 @@ async def test_ping_is_answered(watched: Watched) -> None:
 
 
 async def test_a_message_that_waits_for_a_call_is_replied_to_later(watched: Watched, worker: Any, settings: Any) -> None:
-    def prepare(server: Any) -> services.Result:
+    def prepare(server: Any) -> Result:
         register_of(watched.tenant, server)
         published(watched.tenant, calling())
         return services.start(watched.tenant, flow_id="register")

@@ -6,16 +6,16 @@ from tests.factories import MembershipFactory, TenantFactory, UserFactory
 
 @pytest.fixture
 def tenant(db: None) -> Tenant:
-    return TenantFactory(slug="permits")
+    return TenantFactory.create(slug="permits")
 
 
 @pytest.fixture
 def stranger(db: None) -> Tenant:
-    return TenantFactory(slug="elsewhere")
+    return TenantFactory.create(slug="elsewhere")
 
 
 @pytest.fixture
 def owner(tenant: Tenant) -> User:
-    user = UserFactory(username="olga")
-    MembershipFactory(tenant=tenant, user=user, role=Role.OWNER)
+    user = UserFactory.create(username="olga")
+    MembershipFactory.create(tenant=tenant, user=user, role=Role.OWNER)
     return user

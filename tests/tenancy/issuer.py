@@ -53,7 +53,8 @@ class Issuer:
         return [{**_public_jwk(key), "kid": kid, "use": "sig"} for kid, key in self.keys.items()]
 
     def public_pem(self, kid: str = "rsa-1") -> bytes:
-        return self.keys[kid].public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        pem: bytes = self.keys[kid].public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return pem
 
     def token(self, *, key: Any = None, alg: str = "RS256", headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """A good token, except for what is given; a claim or header given as None is left out."""

@@ -1,33 +1,40 @@
 """Every route as owner, as member, as stranger and as nobody; then what each of them does."""
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from mcp_platform.tenancy import authenticators, scope, services, throttling
+from mcp_platform.tenancy import authenticators, queries, scope, services
 from mcp_platform.tenancy.errors import Unauthenticated
-from mcp_platform.tenancy.models import ApiKey, Membership, Role
+from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, User
 from mcp_platform.tenancy.queries import principal_of_key, principal_of_user
+from mcp_platform.tenancy.scope import Principal
 from tests.factories import MembershipFactory, UserFactory, bearer
 from tests.tenancy.clients import client_of, logged_in
 
 ISSUER = {"issuer": "https://idp.example", "audience": "mcp", "jwks_url": "https://idp.example/jwks", "algorithms": ["ES256"], "role_claim": "groups"}
-KEY = {"name": "crm", "scopes": ["flows:read"]}
+KEY: dict[str, Any] = {"name": "crm", "scopes": ["flows:read"]}
 
 
 @pytest.fixture
-def rows(tenant, owner):
+def rows(tenant: Tenant, owner: User) -> dict[str, Any]:
     """One of everything in the tenant, as path parameters."""
     key, _ = services.create_api_key(tenant, name="old", scopes=["flows:read"], by=owner)
     issuer = services.add_issuer(tenant, issuer="https://other.example", audience="x", jwks_url="https://other.example/jwks", by=owner)
-    return {"key": key.pk, "issuer": issuer.pk, "member": MembershipFactory(tenant=tenant, role=Role.VIEWER).pk}
+    return {"key": key.pk, "issuer": issuer.pk, "member": MembershipFactory.create(tenant=tenant, role=Role.VIEWER).pk}
 
 
 # (method, path, body, owner's status, viewer's status)
-ROUTES = [
+ROUTES: list[tuple[str, str, Any, int, int]] = [
     ("get", "tenant", None, 200, 200),
     ("patch", "tenant", {"name": "Desk"}, 200, 403),
     ("get", "members", None, 200, 403),
@@ -52,18 +59,18 @@ ROUTES = [
 routes = pytest.mark.parametrize(("method", "path", "body", "of_owner", "of_viewer"), ROUTES, ids=[f"{route[0]} {route[1]}" for route in ROUTES])
 
 
-def ask(client, method, path, body, rows):
+def ask(client: APIClient, method: str, path: str, body: Any, rows: dict[str, Any]) -> Any:
     return getattr(client, method)(f"/api/v1/{path.format(**rows)}", body, format="json")
 
 
 @routes
-def test_the_owner(tenant, rows, method, path, body, of_owner, of_viewer):
+def test_the_owner(tenant: Tenant, rows: dict[str, Any], method: str, path: str, body: Any, of_owner: int, of_viewer: int) -> None:
     answer = ask(client_of(tenant), method, path, body, rows)
     assert answer.status_code == of_owner, answer.content
 
 
 @routes
-def test_a_viewer(tenant, rows, method, path, body, of_owner, of_viewer):
+def test_a_viewer(tenant: Tenant, rows: dict[str, Any], method: str, path: str, body: Any, of_owner: int, of_viewer: int) -> None:
     answer = ask(client_of(tenant, Role.VIEWER), method, path, body, rows)
     assert answer.status_code == of_viewer
     if of_viewer == 403:
@@ -72,7 +79,9 @@ def test_a_viewer(tenant, rows, method, path, body, of_owner, of_viewer):
 
 
 @routes
-def test_a_stranger_sees_nothing_of_it(tenant, stranger, rows, method, path, body, of_owner, of_viewer):
+def test_a_stranger_sees_nothing_of_it(
+    tenant: Tenant, stranger: Tenant, rows: dict[str, Any], method: str, path: str, body: Any, of_owner: int, of_viewer: int
+) -> None:
     answer = ask(client_of(stranger), method, path, body, rows)
     if "{" in path:
         assert answer.status_code == 404
@@ -84,7 +93,7 @@ def test_a_stranger_sees_nothing_of_it(tenant, stranger, rows, method, path, bod
 
 
 @routes
-def test_nobody(rows, method, path, body, of_owner, of_viewer):
+def test_nobody(rows: dict[str, Any], method: str, path: str, body: Any, of_owner: int, of_viewer: int) -> None:
     answer = ask(client_of(None), method, path, body, rows)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="mcp-platform"'
@@ -93,15 +102,17 @@ def test_nobody(rows, method, path, body, of_owner, of_viewer):
 
 
 @routes
-def test_a_member_of_both_must_choose(tenant, stranger, owner, rows, method, path, body, of_owner, of_viewer):
-    MembershipFactory(tenant=stranger, user=owner, role=Role.OWNER)
+def test_a_member_of_both_must_choose(
+    tenant: Tenant, stranger: Tenant, owner: User, rows: dict[str, Any], method: str, path: str, body: Any, of_owner: int, of_viewer: int
+) -> None:
+    MembershipFactory.create(tenant=stranger, user=owner, role=Role.OWNER)
     client = logged_in(owner)
     assert ask(client, method, path, body, rows).json()["error_code"] == "TENANT_REQUIRED"
     client.credentials(HTTP_X_TENANT="elsewhere")
     assert ask(client, method, path, body, rows).status_code == (404 if "{" in path else of_owner)
 
 
-def test_no_method_is_forgotten(tenant, rows):
+def test_no_method_is_forgotten(tenant: Tenant, rows: dict[str, Any]) -> None:
     client = client_of(tenant)
     for path in {route[1] for route in ROUTES}:
         known = {route[0] for route in ROUTES if route[1] == path}
@@ -110,12 +121,12 @@ def test_no_method_is_forgotten(tenant, rows):
             assert (answer.status_code, answer.json()["error_code"]) == (405, "METHOD_NOT_ALLOWED"), (method, path)
 
 
-def test_a_view_that_forgot_its_permissions_lets_nobody_in(tenant):
+def test_a_view_that_forgot_its_permissions_lets_nobody_in(tenant: Tenant) -> None:
     from django.core.exceptions import ImproperlyConfigured
     from rest_framework.views import APIView
 
     class Forgetful(APIView):
-        def get(self, request):
+        def get(self, request: Request) -> Response:
             raise AssertionError("reached")
 
     from django.test import RequestFactory
@@ -128,56 +139,56 @@ def test_a_view_that_forgot_its_permissions_lets_nobody_in(tenant):
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer mcp_x", "Bearer \xff", "bearer nonsense"])
-def test_a_malformed_header_is_401(tenant, client, header):
+def test_a_malformed_header_is_401(tenant: Tenant, client: Client, header: str) -> None:
     answer = client.get("/api/v1/tenant", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json()["error_code"] == "UNAUTHENTICATED"
 
 
-def test_a_wrong_key_is_not_rescued_by_a_session(owner):
+def test_a_wrong_key_is_not_rescued_by_a_session(owner: User) -> None:
     client = logged_in(owner)
     assert client.get("/api/v1/tenant").status_code == 200
     assert client.get("/api/v1/tenant", headers={"Authorization": "Bearer mcp_aaaaaaaaaa_b"}).status_code == 401
 
 
-def test_an_expired_key_is_401(tenant, client):
+def test_an_expired_key_is_401(tenant: Tenant, client: Client) -> None:
     key, token = services.create_api_key(tenant, **KEY, expires_at=timezone.now() + timedelta(hours=1), by=None)
     ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now())
     assert client.get("/api/v1/tenant", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
-def test_a_session_needs_the_csrf_token(owner):
+def test_a_session_needs_the_csrf_token(owner: User) -> None:
     client = logged_in(owner, enforce_csrf_checks=True)
     assert client.get("/api/v1/tenant").status_code == 200
     assert client.patch("/api/v1/tenant", {"name": "x"}, format="json").status_code == 403
 
 
-def test_people_who_are_not_staff_or_not_active_have_no_session_here(tenant, owner):
+def test_people_who_are_not_staff_or_not_active_have_no_session_here(tenant: Tenant, owner: User) -> None:
     for change in ({"is_staff": False}, {"is_staff": True, "is_active": False}):
         client = logged_in(owner)
         type(owner).objects.filter(pk=owner.pk).update(**change)
         assert client.get("/api/v1/tenant").status_code == 401
 
 
-def test_a_removed_member_is_out_at_the_next_request(tenant, owner):
-    second = MembershipFactory(tenant=tenant, role=Role.OWNER)
+def test_a_removed_member_is_out_at_the_next_request(tenant: Tenant, owner: User) -> None:
+    second = MembershipFactory.create(tenant=tenant, role=Role.OWNER)
     client = logged_in(second.user)
     assert client.get("/api/v1/tenant").status_code == 200
     services.remove_member(tenant, member_id=second.pk, by=owner)
     assert client.get("/api/v1/tenant").json()["error_code"] == "TENANT_REQUIRED"
 
 
-def test_a_foreign_tenant_by_name_does_not_exist(owner, stranger):
+def test_a_foreign_tenant_by_name_does_not_exist(owner: User, stranger: Tenant) -> None:
     answer = logged_in(owner).get("/api/v1/tenant", headers={"X-Tenant": stranger.slug})
     assert (answer.status_code, answer.json()["error_code"]) == (404, "TENANT_NOT_FOUND")
 
 
-def test_a_superuser_names_any_tenant(tenant, stranger):
-    client = logged_in(UserFactory(is_superuser=True))
+def test_a_superuser_names_any_tenant(tenant: Tenant, stranger: Tenant) -> None:
+    client = logged_in(UserFactory.create(is_superuser=True))
     assert client.get("/api/v1/tenant", headers={"X-Tenant": stranger.slug}).json()["slug"] == stranger.slug
 
 
-def test_a_request_leaves_no_scope_behind(tenant):
+def test_a_request_leaves_no_scope_behind(tenant: Tenant) -> None:
     with scope.enter(()):
         client = client_of(None)
         with scope.platform_scope():
@@ -189,7 +200,7 @@ def test_a_request_leaves_no_scope_behind(tenant):
 # ── what they do ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_tenant(tenant):
+def test_the_tenant(tenant: Tenant) -> None:
     client = client_of(tenant)
     changed = client.patch("/api/v1/tenant", {"name": "Desk", "settings": {"ended_conversation": "refuse"}}, format="json").json()
     assert changed == {**client.get("/api/v1/tenant").json(), "name": "Desk", "settings": {"ended_conversation": "refuse"}}
@@ -220,16 +231,16 @@ def test_the_tenant(tenant):
         ("issuers/{issuer}", "patch", {"algorithms": []}, "$.algorithms"),
     ],
 )
-def test_a_wrong_body_names_the_fault_and_changes_nothing(tenant, rows, path, method, body, at):
-    before = services.queries.audit_entries(tenant).count()
+def test_a_wrong_body_names_the_fault_and_changes_nothing(tenant: Tenant, rows: dict[str, Any], path: str, method: str, body: Any, at: str) -> None:
+    before = queries.audit_entries(tenant).count()
     client = client_of(tenant)  # creating its key is one entry
     answer = ask(client, method, path, body, rows)
     assert answer.status_code == 400, answer.content
     assert at in [fault["path"] for fault in answer.json()["errors"]]
-    assert services.queries.audit_entries(tenant).count() == before + 1
+    assert queries.audit_entries(tenant).count() == before + 1
 
 
-def test_a_key_is_shown_once(tenant, client):
+def test_a_key_is_shown_once(tenant: Tenant, client: Client) -> None:
     owner = client_of(tenant)
     made = owner.post("/api/v1/api-keys", {**KEY, "scopes": ["tenants:read"]}, format="json")
     assert made.headers["Cache-Control"] == "no-store"
@@ -243,14 +254,14 @@ def test_a_key_is_shown_once(tenant, client):
     assert client.get("/api/v1/tenant", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
-def test_rotating_a_revoked_key_is_a_conflict(tenant, rows):
+def test_rotating_a_revoked_key_is_a_conflict(tenant: Tenant, rows: dict[str, Any]) -> None:
     client = client_of(tenant)
     client.post(f"/api/v1/api-keys/{rows['key']}/revoke")
     answer = client.post(f"/api/v1/api-keys/{rows['key']}/rotate", {}, format="json")
     assert (answer.status_code, answer.json()["error_code"]) == (409, "KEY_NOT_ACTIVE")
 
 
-def test_lists_are_filtered_ordered_and_paged(tenant, rows):
+def test_lists_are_filtered_ordered_and_paged(tenant: Tenant, rows: dict[str, Any]) -> None:
     client = client_of(tenant)
     for name in "abc":
         client.post("/api/v1/api-keys", {**KEY, "name": name}, format="json")
@@ -264,15 +275,15 @@ def test_lists_are_filtered_ordered_and_paged(tenant, rows):
     assert client.get("/api/v1/members?role=emperor").status_code == 400
 
 
-def test_the_last_owner_stays(tenant, owner):
+def test_the_last_owner_stays(tenant: Tenant, owner: User) -> None:
     member = Membership.objects.get(user=owner)
     for method, body in (("patch", {"role": "viewer"}), ("delete", None)):
         answer = ask(client_of(tenant), method, f"members/{member.pk}", body, {})
         assert (answer.status_code, answer.json()["error_code"]) == (409, "LAST_OWNER")
 
 
-def test_a_known_user_name_tells_nothing(tenant, stranger):
-    known = MembershipFactory(tenant=stranger).user
+def test_a_known_user_name_tells_nothing(tenant: Tenant, stranger: Tenant) -> None:
+    known = MembershipFactory.create(tenant=stranger).user
     client = client_of(tenant)
     old = client.post("/api/v1/members", {"username": known.username, "role": "viewer"}, format="json")
     new = client.post("/api/v1/members", {"username": "brand-new", "role": "viewer"}, format="json")
@@ -281,7 +292,7 @@ def test_a_known_user_name_tells_nothing(tenant, stranger):
     assert known.email not in old.content.decode()
 
 
-def test_the_audit_list(tenant, rows, owner):
+def test_the_audit_list(tenant: Tenant, rows: dict[str, Any], owner: User) -> None:
     client = client_of(tenant)
     client.patch("/api/v1/tenant", {"name": "Desk"}, format="json")
     newest = client.get("/api/v1/audit").json()["results"][0]
@@ -299,11 +310,11 @@ def test_the_audit_list(tenant, rows, owner):
 
 
 @pytest.fixture
-def principal(tenant):
+def principal(tenant: Tenant) -> Principal:
     return principal_of_key(services.create_api_key(tenant, **KEY, by=None)[0])
 
 
-def test_a_ticket_works_once(tenant, principal):
+def test_a_ticket_works_once(tenant: Tenant, principal: Principal) -> None:
     answer = client_of(tenant, Role.VIEWER).post("/api/v1/ws-tickets").json()
     assert answer["expires_in"] == 60
     holder = authenticators.redeem_ticket(answer["ticket"])
@@ -314,10 +325,10 @@ def test_a_ticket_works_once(tenant, principal):
         authenticators.redeem_ticket(answer["ticket"])
 
 
-def test_a_ticket_ends_after_a_minute(principal, monkeypatch):
+def test_a_ticket_ends_after_a_minute(principal: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = authenticators.issue_ticket(principal)
-    now = throttling.time.time()
-    monkeypatch.setattr(authenticators.signing.time, "time", lambda: now + 61)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 61)
     with pytest.raises(Unauthenticated):
         authenticators.redeem_ticket(ticket)
 
@@ -325,20 +336,21 @@ def test_a_ticket_ends_after_a_minute(principal, monkeypatch):
 @pytest.mark.parametrize(
     "change", [lambda ticket: ticket[:-1] + "x" + ticket[-1], lambda _: "", lambda _: "a:b:c", lambda _: "\x00", lambda ticket: ticket.upper()]
 )
-def test_a_changed_ticket_opens_nothing(principal, change):
+def test_a_changed_ticket_opens_nothing(principal: Principal, change: Callable[[str], str]) -> None:
     with pytest.raises(Unauthenticated):
         authenticators.redeem_ticket(change(authenticators.issue_ticket(principal)))
 
 
-def test_a_ticket_ends_with_its_key(tenant, principal):
+def test_a_ticket_ends_with_its_key(tenant: Tenant, principal: Principal) -> None:
     ticket = authenticators.issue_ticket(principal)
+    assert principal.key_id is not None
     services.revoke_api_key(tenant, key_id=principal.key_id, by=None)
     with pytest.raises(Unauthenticated):
         authenticators.redeem_ticket(ticket)
 
 
-def test_a_ticket_of_a_person_has_their_role_of_now(tenant, owner):
-    second = MembershipFactory(tenant=tenant, role=Role.OWNER)
+def test_a_ticket_of_a_person_has_their_role_of_now(tenant: Tenant, owner: User) -> None:
+    second = MembershipFactory.create(tenant=tenant, role=Role.OWNER)
     first, later = (authenticators.issue_ticket(principal_of_user(second.user, tenant)) for _ in range(2))
     services.change_role(tenant, member_id=second.pk, role=Role.VIEWER, by=owner)
     assert not authenticators.redeem_ticket(first).may("flows:write")
@@ -347,7 +359,7 @@ def test_a_ticket_of_a_person_has_their_role_of_now(tenant, owner):
         authenticators.redeem_ticket(later)
 
 
-def test_a_ticket_of_a_token_ends_with_the_token(tenant):
+def test_a_ticket_of_a_token_ends_with_the_token(tenant: Tenant) -> None:
     short = scope.Principal(tenant=tenant, actor="jwt:ada", permissions=frozenset({"flows:read"}), expires_at=timezone.now() + timedelta(seconds=30))
     assert authenticators.redeem_ticket(authenticators.issue_ticket(short)).permissions == {"flows:read"}
     over = scope.Principal(tenant=tenant, actor="jwt:ada", permissions=frozenset({"flows:read"}), expires_at=timezone.now())
@@ -355,7 +367,7 @@ def test_a_ticket_of_a_token_ends_with_the_token(tenant):
         authenticators.redeem_ticket(authenticators.issue_ticket(over))
 
 
-def test_unknown_ids_are_404(tenant):
+def test_unknown_ids_are_404(tenant: Tenant) -> None:
     client: APIClient = client_of(tenant)
     for path in (f"api-keys/{uuid4()}", "members/0", "members/99999999999999999999", "issuers/0", "issuers/99999999999999999999"):
         assert client.get(f"/api/v1/{path}").status_code == 404, path

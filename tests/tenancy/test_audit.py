@@ -1,8 +1,10 @@
 """The audit chain: nothing is missing, nothing can be changed unnoticed."""
 
 import threading
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_platform.tenancy import scope, services
-from mcp_platform.tenancy.models import AuditEntry, AuditHead, Tenant
+from mcp_platform.tenancy.models import AuditEntry, AuditHead, Tenant, TenantQuerySet
 from tests.factories import TenantFactory
 
 THREADS, EACH = 8, 12
 
 
 @pytest.fixture
-def unlocked(db):
+def unlocked(db: None) -> None:
     """As somebody with the database's own password: not even row-level security is in the way. Undone with the test's transaction."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -27,33 +29,33 @@ def unlocked(db):
             cursor.execute("ALTER TABLE tenancy_auditentry DISABLE ROW LEVEL SECURITY")
 
 
-def append(tenant: Tenant, number: int = 0, **changes) -> AuditEntry:
+def append(tenant: Tenant, number: int = 0, **changes: Any) -> AuditEntry:
     return services.audit(tenant, actor="system", action="tenant.update", target=tenant, changes={"n": number, **changes})
 
 
 @pytest.fixture
-def chain(tenant):
+def chain(tenant: Tenant) -> TenantQuerySet[AuditEntry]:
     for number in range(5):
         append(tenant, number)
     return AuditEntry.objects.for_tenant(tenant)
 
 
-def numbers(faults):
+def numbers(faults: Iterable[services.ChainFault]) -> list[int]:
     return [fault.number for fault in faults]
 
 
-def test_entries_are_numbered_and_chained(chain, tenant):
+def test_entries_are_numbered_and_chained(chain: TenantQuerySet[AuditEntry], tenant: Tenant) -> None:
     entries = list(chain.order_by("number"))
     assert [entry.number for entry in entries] == [1, 2, 3, 4, 5]
     assert [entry.previous_digest for entry in entries] == ["", *(entry.digest for entry in entries[:-1])]
     assert services.verify_chain(tenant) == []
 
 
-def test_an_empty_chain_is_whole(tenant):
+def test_an_empty_chain_is_whole(tenant: Tenant) -> None:
     assert services.verify_chain(tenant) == []
 
 
-def test_every_tenant_has_its_own_chain(chain, tenant, stranger):
+def test_every_tenant_has_its_own_chain(chain: TenantQuerySet[AuditEntry], tenant: Tenant, stranger: Tenant) -> None:
     assert append(stranger).number == 1
     assert append(tenant).number == 6
     assert services.verify_chain(stranger) == []
@@ -71,40 +73,40 @@ def test_every_tenant_has_its_own_chain(chain, tenant, stranger):
         {"digest": "0" * 64},
     ],
 )
-def test_a_changed_entry_is_found(chain, tenant, unlocked, change):
+def test_a_changed_entry_is_found(chain: TenantQuerySet[AuditEntry], tenant: Tenant, unlocked: None, change: dict[str, Any]) -> None:
     chain.filter(number=3).update(**change)
     assert set(numbers(services.verify_chain(tenant))) & {3, 4}
 
 
-def test_a_missing_entry_is_found(chain, tenant, unlocked):
+def test_a_missing_entry_is_found(chain: TenantQuerySet[AuditEntry], tenant: Tenant, unlocked: None) -> None:
     chain.filter(number=3).delete()
     assert numbers(services.verify_chain(tenant)) == [3]
 
 
-def test_a_cut_off_end_is_found(chain, tenant, unlocked):
+def test_a_cut_off_end_is_found(chain: TenantQuerySet[AuditEntry], tenant: Tenant, unlocked: None) -> None:
     chain.filter(number__gte=4).delete()
     assert numbers(services.verify_chain(tenant)) == [4]
 
 
-def test_a_whole_deleted_chain_is_found(chain, tenant, unlocked):
+def test_a_whole_deleted_chain_is_found(chain: TenantQuerySet[AuditEntry], tenant: Tenant, unlocked: None) -> None:
     chain.delete()
     assert services.verify_chain(tenant)
 
 
-def test_a_rewritten_entry_with_a_fresh_digest_is_found(chain, tenant, unlocked):
+def test_a_rewritten_entry_with_a_fresh_digest_is_found(chain: TenantQuerySet[AuditEntry], tenant: Tenant, unlocked: None) -> None:
     entry = chain.get(number=3)
     entry.actor = "user:innocent"
     chain.filter(number=3).update(actor=entry.actor, digest=services.digest_of(entry))
     assert numbers(services.verify_chain(tenant)) == [4]
 
 
-def test_entries_moved_to_another_tenant_are_found(chain, tenant, stranger, unlocked):
+def test_entries_moved_to_another_tenant_are_found(chain: TenantQuerySet[AuditEntry], tenant: Tenant, stranger: Tenant, unlocked: None) -> None:
     chain.update(tenant=stranger)
     AuditHead.objects.filter(pk=tenant.pk).delete()
     assert numbers(services.verify_chain(stranger))[:5] == [1, 2, 3, 4, 5]
 
 
-def test_a_change_that_fails_leaves_no_entry(tenant):
+def test_a_change_that_fails_leaves_no_entry(tenant: Tenant) -> None:
     @transaction.atomic
     def change() -> None:
         append(tenant)
@@ -115,7 +117,7 @@ def test_a_change_that_fails_leaves_no_entry(tenant):
     assert append(tenant).number == 1
 
 
-def test_the_database_refuses_changes(chain, tenant):
+def test_the_database_refuses_changes(chain: TenantQuerySet[AuditEntry], tenant: Tenant) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no row-level security")
     assert chain.update(actor="user:innocent") == 0
@@ -124,7 +126,7 @@ def test_the_database_refuses_changes(chain, tenant):
     assert services.verify_chain(tenant) == []
 
 
-def test_values_of_every_kind_are_recorded(tenant):
+def test_values_of_every_kind_are_recorded(tenant: Tenant) -> None:
     changes = {
         "when": timezone.now(),
         "day": timezone.now().date(),
@@ -154,20 +156,21 @@ json_values = st.recursive(
 
 @pytest.mark.django_db
 @given(st.dictionaries(st.text(max_size=8), json_values, max_size=5))
-def test_any_changes_survive_the_trip_through_the_database(changes):
+def test_any_changes_survive_the_trip_through_the_database(changes: dict[str, Any]) -> None:
     with transaction.atomic():
-        tenant = TenantFactory(slug=uuid4().hex)
+        tenant = TenantFactory.create(slug=uuid4().hex)
         services.audit(tenant, actor="system", action="x", target=tenant, changes=changes)
         assert services.verify_chain(tenant) == []
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("first", [True, False], ids=["empty chain", "begun chain"])
-def test_appends_of_eight_threads_give_no_gap(first):
-    tenant = TenantFactory()
+def test_appends_of_eight_threads_give_no_gap(first: bool) -> None:
+    tenant = TenantFactory.create()
     if not first:
         append(tenant)
-    start, failures = threading.Barrier(THREADS), []
+    start = threading.Barrier(THREADS)
+    failures: list[Exception] = []
 
     def work(number: int) -> None:
         try:

@@ -1,7 +1,9 @@
 """The second lock: raw SQL that forgets its tenant, on connections that other tenants used before."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, ProgrammingError, connection, transaction
@@ -14,7 +16,7 @@ from tests.tenancy.clients import client_of
 
 
 @pytest.fixture(autouse=True)
-def _needs_postgresql(db):
+def _needs_postgresql(db: None) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("row-level security exists on PostgreSQL only: set DATABASE_URL")
     with connection.cursor() as cursor:
@@ -32,7 +34,7 @@ def two() -> tuple[Tenant, Tenant]:
     return tenants[0], tenants[1]
 
 
-def raw(sql: str, *params) -> list:
+def raw(sql: str, *params: Any) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return cursor.fetchall() if cursor.description else [cursor.rowcount]
@@ -43,29 +45,29 @@ def names() -> set[str]:
 
 
 @contextmanager
-def refused():
+def refused() -> Iterator[None]:
     with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
         yield
 
 
 @contextmanager
-def rolled_back():
+def rolled_back() -> Iterator[None]:
     """A transaction, or a savepoint inside one, that ends in an error."""
     with suppress(ZeroDivisionError), transaction.atomic():
         yield
         raise ZeroDivisionError
 
 
-def test_nothing_here_is_unlocked():
+def test_nothing_here_is_unlocked() -> None:
     assert rls.faults() == []
 
 
-def test_a_table_with_a_tenant_and_no_lock_is_named():
+def test_a_table_with_a_tenant_and_no_lock_is_named() -> None:
     raw("CREATE TABLE forgotten (tenant_id uuid)")
     assert rls.faults() == ["the table forgotten has a tenant and no row-level security"]
 
 
-def test_without_a_tenant_there_are_no_rows(two):
+def test_without_a_tenant_there_are_no_rows(two: tuple[Tenant, Tenant]) -> None:
     with scope.enter(()):
         assert names() == set()
         assert ApiKey.objects.count() == 0
@@ -74,7 +76,7 @@ def test_without_a_tenant_there_are_no_rows(two):
         assert raw("DELETE FROM tenancy_apikey") == [0]
 
 
-def test_each_tenant_sees_its_own(two):
+def test_each_tenant_sees_its_own(two: tuple[Tenant, Tenant]) -> None:
     one, other = two
     with scope.tenant_scope(one):
         assert names() == {one.slug}
@@ -86,7 +88,7 @@ def test_each_tenant_sees_its_own(two):
     assert names() >= {one.slug, other.slug}  # tests act as the platform
 
 
-def test_rows_for_another_tenant_are_refused(two):
+def test_rows_for_another_tenant_are_refused(two: tuple[Tenant, Tenant]) -> None:
     one, other = two
     with scope.tenant_scope(one):
         with refused():
@@ -94,11 +96,11 @@ def test_rows_for_another_tenant_are_refused(two):
         with refused():
             raw("UPDATE tenancy_apikey SET tenant_id = %s", other.pk)
     with scope.enter(()), refused():
-        MembershipFactory(tenant=one)
+        MembershipFactory.create(tenant=one)
     assert not ApiKey.objects.filter(name="planted").exists()
 
 
-def test_a_setting_that_is_no_id_shows_nothing(two):
+def test_a_setting_that_is_no_id_shows_nothing(two: tuple[Tenant, Tenant]) -> None:
     with scope.enter(()):
         names()
         for value, rows in (("", 0), ("00000000-0000-0000-0000-000000000000", 0)):
@@ -109,7 +111,7 @@ def test_a_setting_that_is_no_id_shows_nothing(two):
             names()
 
 
-def test_a_connection_that_was_told_nothing_shows_nothing(two):
+def test_a_connection_that_was_told_nothing_shows_nothing(two: tuple[Tenant, Tenant]) -> None:
     raw("RESET mcp.tenants")
     assert names() == set()
 
@@ -118,13 +120,13 @@ def test_a_connection_that_was_told_nothing_shows_nothing(two):
 
 
 @pytest.fixture
-def told(monkeypatch):
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every value that the server was told."""
-    sent = []
+    sent: list[str] = []
     connection.ensure_connection()
     real = connection.connection.execute
 
-    def execute(query, params=None, **options):
+    def execute(query: Any, params: Any = None, **options: Any) -> Any:
         if "mcp.tenants" in str(query):
             sent.append(params[0])
         return real(query, params, **options)
@@ -133,7 +135,7 @@ def told(monkeypatch):
     return sent
 
 
-def test_a_change_of_tenant_costs_one_statement_and_staying_none(two, told):
+def test_a_change_of_tenant_costs_one_statement_and_staying_none(two: tuple[Tenant, Tenant], told: list[str]) -> None:
     one, other = two
     with scope.tenant_scope(one):
         for _ in range(3):
@@ -145,13 +147,13 @@ def test_a_change_of_tenant_costs_one_statement_and_staying_none(two, told):
     assert told == [str(one.pk), str(other.pk)]
 
 
-def test_a_scope_that_asks_nothing_costs_nothing(two, told):
+def test_a_scope_that_asks_nothing_costs_nothing(two: tuple[Tenant, Tenant], told: list[str]) -> None:
     with scope.tenant_scope(two[0]):
         pass
     assert told == []
 
 
-def test_a_cursor_follows_the_scope(two):
+def test_a_cursor_follows_the_scope(two: tuple[Tenant, Tenant]) -> None:
     one, other = two
     with scope.tenant_scope(one), connection.cursor() as cursor:
         with scope.tenant_scope(other):
@@ -161,13 +163,13 @@ def test_a_cursor_follows_the_scope(two):
         assert cursor.fetchall() == [(one.slug,)]
 
 
-def test_copy_follows_the_scope(two):
+def test_copy_follows_the_scope(two: tuple[Tenant, Tenant]) -> None:
     names()  # told '*'
     with scope.tenant_scope(two[0]), connection.cursor() as cursor, cursor.copy("COPY (SELECT name FROM tenancy_apikey) TO STDOUT") as rows:
         assert [row[0] for row in rows.rows()] == [two[0].slug]
 
 
-def test_a_savepoint_that_is_rolled_back_takes_no_tenant_with_it(two):
+def test_a_savepoint_that_is_rolled_back_takes_no_tenant_with_it(two: tuple[Tenant, Tenant]) -> None:
     one, other = two
     with scope.tenant_scope(one):
         assert names() == {one.slug}
@@ -178,7 +180,7 @@ def test_a_savepoint_that_is_rolled_back_takes_no_tenant_with_it(two):
         assert names() == {other.slug}
 
 
-def test_an_error_inside_a_savepoint_leaves_the_right_tenant(two):
+def test_an_error_inside_a_savepoint_leaves_the_right_tenant(two: tuple[Tenant, Tenant]) -> None:
     one, other = two
     with scope.tenant_scope(one):
         with rolled_back():
@@ -192,7 +194,7 @@ def test_an_error_inside_a_savepoint_leaves_the_right_tenant(two):
 
 
 @pytest.fixture
-def committed(transactional_db):
+def committed(transactional_db: None) -> list[Tenant]:
     """Two tenants that other connections can see."""
     tenants = TenantFactory.create_batch(2)
     for tenant in tenants:
@@ -200,7 +202,7 @@ def committed(transactional_db):
     return tenants
 
 
-def test_a_transaction_that_is_rolled_back_takes_no_tenant_with_it(committed):
+def test_a_transaction_that_is_rolled_back_takes_no_tenant_with_it(committed: list[Tenant]) -> None:
     one, other = committed
     with scope.tenant_scope(one):
         names()
@@ -210,7 +212,7 @@ def test_a_transaction_that_is_rolled_back_takes_no_tenant_with_it(committed):
         assert names() == {other.slug}
 
 
-def test_a_commit_that_is_a_rollback_takes_no_tenant_with_it(committed):
+def test_a_commit_that_is_a_rollback_takes_no_tenant_with_it(committed: list[Tenant]) -> None:
     """PostgreSQL answers COMMIT of a failed transaction with a rollback, without an error."""
     one, other = committed
     with scope.tenant_scope(one):
@@ -227,25 +229,25 @@ def test_a_commit_that_is_a_rollback_takes_no_tenant_with_it(committed):
         assert names() == {other.slug}
 
 
-def test_a_pooled_connection_forgets_its_last_tenant(committed):
+def test_a_pooled_connection_forgets_its_last_tenant(committed: list[Tenant]) -> None:
     """Every way a connection can go back to the pool, followed by somebody else."""
     one, other = committed
-    assert connection.pool is not None
+    assert connection.pool is not None  # type: ignore[attr-defined]  # only Django's PostgreSQL backend has one
 
-    def leave_quietly():
+    def leave_quietly() -> None:
         names()
 
-    def leave_a_transaction_open():
+    def leave_a_transaction_open() -> None:
         connection.set_autocommit(False)
         names()
 
-    def leave_a_failed_transaction():
+    def leave_a_failed_transaction() -> None:
         connection.set_autocommit(False)
         names()
         with pytest.raises(DatabaseError):
             raw("SELECT 1/0")
 
-    backends = set()
+    backends: set[int] = set()
     for leave in (leave_quietly, leave_a_transaction_open, leave_a_failed_transaction):
         for mine in (one, other):
             with scope.tenant_scope(mine):
@@ -262,8 +264,9 @@ def test_a_pooled_connection_forgets_its_last_tenant(committed):
     assert len(backends) <= connection.settings_dict["OPTIONS"]["pool"]["max_size"]
 
 
-def test_threads_that_share_the_pool_never_see_each_other(committed):
-    wrong, start = [], threading.Barrier(8)
+def test_threads_that_share_the_pool_never_see_each_other(committed: list[Tenant]) -> None:
+    wrong: list[tuple[str, set[str]]] = []
+    start = threading.Barrier(8)
 
     def work(tenant: Tenant) -> None:
         start.wait()
@@ -288,17 +291,17 @@ def test_threads_that_share_the_pool_never_see_each_other(committed):
 # ── the door ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_view_that_forgets_the_tenant_still_shows_only_its_own(two, monkeypatch):
+def test_a_view_that_forgets_the_tenant_still_shows_only_its_own(two: tuple[Tenant, Tenant], monkeypatch: pytest.MonkeyPatch) -> None:
     from mcp_platform.tenancy import queries
 
     monkeypatch.setattr(queries, "members", lambda _tenant: Membership.objects.select_related("user").order_by("id"))
-    mine, foreign = MembershipFactory(tenant=two[0]), MembershipFactory(tenant=two[1])
+    mine, foreign = MembershipFactory.create(tenant=two[0]), MembershipFactory.create(tenant=two[1])
     client = client_of(two[0])
     assert [row["id"] for row in client.get("/api/v1/members").json()["results"]] == [mine.pk]
     assert client.get(f"/api/v1/members/{foreign.pk}").status_code == 404
 
 
-def test_a_tenant_can_be_deleted_with_its_chain_by_the_platform_only(two):
+def test_a_tenant_can_be_deleted_with_its_chain_by_the_platform_only(two: tuple[Tenant, Tenant]) -> None:
     one, other = two
     one.delete()
     assert not AuditEntry.objects.filter(tenant_id=one.pk).exists()

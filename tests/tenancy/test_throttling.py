@@ -1,10 +1,13 @@
 """Limits let through exactly what they say, also when everybody comes at once."""
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from pytest_django.fixtures import Settings
 
 from mcp_platform.errors import Unavailable
 from mcp_platform.tenancy import throttling
@@ -18,13 +21,14 @@ THREADS, LIMIT = 8, 20
 
 
 @pytest.fixture
-def someone():
+def someone() -> Principal:
     return Principal(tenant=Tenant(slug="a"), actor="key:a", permissions=frozenset())
 
 
-def race(work) -> Counter:
+def race(work: Callable[[], object]) -> Counter[str]:
     """How often each outcome came when 8 threads do `work` 10 times each, all starting together."""
-    start, outcomes = threading.Barrier(THREADS), Counter()
+    start = threading.Barrier(THREADS)
+    outcomes: Counter[str] = Counter()
 
     def run() -> None:
         start.wait()
@@ -44,12 +48,12 @@ def race(work) -> Counter:
     return outcomes
 
 
-def test_a_race_of_eight_threads_lets_through_exactly_the_limit(settings, someone):
+def test_a_race_of_eight_threads_lets_through_exactly_the_limit(settings: Settings, someone: Principal) -> None:
     settings.API_RATE_LIMIT = f"{LIMIT}/minute"
     assert race(lambda: spend(someone)) == {"through": LIMIT, "TooMany": 80 - LIMIT}
 
 
-def test_a_race_of_guesses_gets_exactly_the_limit(settings):
+def test_a_race_of_guesses_gets_exactly_the_limit(settings: Settings) -> None:
     settings.ADDRESS_RATE_LIMIT = f"{LIMIT}/minute"
 
     def guess() -> None:
@@ -59,7 +63,7 @@ def test_a_race_of_guesses_gets_exactly_the_limit(settings):
     assert race(guess) == {"Unauthenticated": LIMIT, "TooMany": 80 - LIMIT}
 
 
-def test_credentials_that_are_right_cost_an_address_nothing(settings):
+def test_credentials_that_are_right_cost_an_address_nothing(settings: Settings) -> None:
     settings.ADDRESS_RATE_LIMIT = "2/minute"
     for _ in range(10):
         with throttling.attempt("192.0.2.1"):
@@ -75,7 +79,7 @@ def test_credentials_that_are_right_cost_an_address_nothing(settings):
         pass
 
 
-def test_an_ipv6_caller_is_its_network(settings):
+def test_an_ipv6_caller_is_its_network(settings: Settings) -> None:
     settings.ADDRESS_RATE_LIMIT = "1/minute"
     with pytest.raises(Unauthenticated), throttling.attempt("2001:db8:1:2::1"):
         raise Unauthenticated
@@ -85,20 +89,20 @@ def test_an_ipv6_caller_is_its_network(settings):
         pass
 
 
-def test_the_window_ends(settings, someone, monkeypatch):
+def test_the_window_ends(settings: Settings, someone: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_URL = ""
     settings.API_RATE_LIMIT = "2/minute"
-    now = throttling.time.time()
-    monkeypatch.setattr(throttling.time, "time", lambda: now)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     assert (spend(someone).left, spend(someone).left) == (1, 0)
     with pytest.raises(TooMany) as refusal:
         spend(someone)
     assert refusal.value.details["retry_after"] == 60
-    monkeypatch.setattr(throttling.time, "time", lambda: now + 60)
+    monkeypatch.setattr(time, "time", lambda: now + 60)
     assert spend(someone).left == 1
 
 
-def test_the_keys_of_a_tenant_share_its_limit(settings, someone):
+def test_the_keys_of_a_tenant_share_its_limit(settings: Settings, someone: Principal) -> None:
     settings.TENANT_RATE_LIMIT = "3/minute"
     second = Principal(tenant=someone.tenant, actor="key:b", permissions=frozenset())
     elsewhere = Principal(tenant=Tenant(slug="b"), actor="key:a", permissions=frozenset())
@@ -110,7 +114,7 @@ def test_the_keys_of_a_tenant_share_its_limit(settings, someone):
     spend(elsewhere)
 
 
-def test_without_redis_the_process_counts_alone(settings, someone, monkeypatch):
+def test_without_redis_the_process_counts_alone(settings: Settings, someone: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"  # nobody listens there
     settings.API_RATE_LIMIT = "2/minute"
     monkeypatch.setattr(throttling, "_redis_away_until", 0.0)
@@ -121,7 +125,7 @@ def test_without_redis_the_process_counts_alone(settings, someone, monkeypatch):
 
 
 @pytest.mark.servers
-def test_redis_counts_for_all_processes_and_is_as_exact(settings, someone, monkeypatch):
+def test_redis_counts_for_all_processes_and_is_as_exact(settings: Settings, someone: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.API_RATE_LIMIT = f"{LIMIT}/minute"
     assert race(lambda: spend(someone)) == {"through": LIMIT, "TooMany": 80 - LIMIT}
     monkeypatch.setattr(throttling, "_memory", throttling.ExactMemory())  # as another process
@@ -130,12 +134,12 @@ def test_redis_counts_for_all_processes_and_is_as_exact(settings, someone, monke
     assert 1 <= refusal.value.details["retry_after"] <= 60
 
 
-def test_the_memory_of_counters_is_bounded(monkeypatch):
+def test_the_memory_of_counters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     counters = throttling.ExactMemory()
-    now = throttling.time.time()
+    now = time.time()
     for number in range(counters._SWEEP_AT + 1):
         counters.incr(f"a{number}", 10)
-    monkeypatch.setattr(throttling.time, "time", lambda: now + 30)
+    monkeypatch.setattr(time, "time", lambda: now + 30)
     counters.incr("b", 10)
     assert len(counters._windows) == 1
 
@@ -151,12 +155,12 @@ def test_the_memory_of_counters_is_bounded(monkeypatch):
         (1, "", "192.0.2.1"),
     ],
 )
-def test_the_address_is_what_own_proxies_wrote(settings, proxies, forwarded, address):
+def test_the_address_is_what_own_proxies_wrote(settings: Settings, proxies: int, forwarded: str, address: str) -> None:
     settings.TRUSTED_PROXIES = proxies
     assert throttling.address_of(RequestFactory().get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded)) == address
 
 
-def test_answers_say_what_is_left(settings, tenant):
+def test_answers_say_what_is_left(settings: Settings, tenant: Tenant) -> None:
     settings.API_RATE_LIMIT = "2/minute"
     client = client_of(tenant)
     first = client.get("/api/v1/tenant")
@@ -171,7 +175,7 @@ def test_answers_say_what_is_left(settings, tenant):
     assert client_of(tenant).get("/api/v1/tenant").status_code == 200
 
 
-def test_guessing_over_http_is_throttled(settings, tenant, client):
+def test_guessing_over_http_is_throttled(settings: Settings, tenant: Tenant, client: Client) -> None:
     settings.ADDRESS_RATE_LIMIT = "3/minute"
     answers = [client.get("/api/v1/tenant", headers={"Authorization": f"Bearer mcp_aaaaaaaaaa_{number}"}).status_code for number in range(5)]
     assert answers == [401, 401, 401, 429, 429]
