@@ -55,7 +55,10 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         with observability.correlated(correlation, task=self.name), inside:
             if tenant_id:
                 observability.bind(tenant_id=tenant_id)
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                close_old_connections()  # the threads of a worker outlive their jobs, and the pool has few connections
 
 
 def task(name: str, **options: Any) -> Callable[[F], F]:

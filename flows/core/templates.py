@@ -96,6 +96,7 @@ def compile_in(environment: Environment, source: str) -> tuple[Plain | Filled | 
 
 # ── cutting the text ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+MAX_PLACEHOLDER: Final = 3_000  # characters: an expression of 2,000 and its filters
 STRING: Final = r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*\""""
 OPENING: Final = re.compile(r"\{\{|\}\}")
 INSIDE: Final = re.compile(rf"(?P<string>{STRING})|(?P<end>\}}\}})|(?P<or>\|\|)|(?P<bar>\|)|(?P<open>\{{\{{)|.", re.DOTALL)
@@ -128,7 +129,8 @@ def pieces(source: str, faults: list[Fault]) -> Iterator[str | Piece]:
 def cut_at_bars(source: str, start: int) -> tuple[list[tuple[int, str]], int]:
     """The parts of a placeholder and where it ends; 0 when it does not. A map literal ends in `} }}`, with a space."""
     cut: list[tuple[int, str]] = []
-    for match in INSIDE.finditer(source, start):
+    # Bounded, because an unterminated string is looked for from every quote again.
+    for match in INSIDE.finditer(source, start, start + MAX_PLACEHOLDER):
         if match["open"]:
             return cut, 0
         if match["bar"] or match["end"]:

@@ -16,7 +16,7 @@ from conversations import services as talking
 from flows import services as flows
 from flows.models import State
 from mcp_platform.tenancy import services as tenancy
-from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant
+from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, TenantModel
 from mcp_platform.tenancy.permissions import ALL
 from tests import factories
 from tests.conversations.scenes import ECHO, PERMIT
@@ -168,12 +168,13 @@ NOTED = {("tenancy.ApiKey", "last_used_at")}  # a key that is shown may be noted
 FIXED = {"auth", "contenttypes"}
 
 
-def stored() -> dict[str, tuple[int, str]]:
-    """Of every table: how many rows, and a digest of all their values."""
-    return {model._meta.label: _digest(model) for model in apps.get_models() if model._meta.app_label not in FIXED}
+def stored(tenant: Tenant | None = None) -> dict[str, tuple[int, str]]:
+    """Of every table, or of every table of tenants: how many rows there are (of this tenant), and a digest of all their values."""
+    kept = [model for model in apps.get_models() if model._meta.app_label not in FIXED and (tenant is None or issubclass(model, TenantModel))]
+    return {model._meta.label: _digest(model, {"tenant_id": tenant.pk} if tenant else {}) for model in kept}
 
 
-def _digest(model: type[Model]) -> tuple[int, str]:
+def _digest(model: type[Model], whose: Mapping[str, Any]) -> tuple[int, str]:
     columns = [field.attname for field in model._meta.concrete_fields if (model._meta.label, field.attname) not in NOTED]
-    rows = sorted(map(repr, model._base_manager.values_list(*columns)))
+    rows = sorted(map(repr, model._base_manager.filter(**whose).values_list(*columns)))
     return len(rows), hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()[:12]
