@@ -54,7 +54,7 @@ CLOSE_CODES: Mapping[Kind, int] = {
 Asgi = Callable[..., Awaitable[Any]]
 
 
-class Closed(Exception):  # noqa: N818  ends the socket's coroutine
+class Closed(Exception):
     """Close with this code; `error` is told first."""
 
     def __init__(self, code: int, reason: str, error: PlatformError | None = None) -> None:
@@ -62,7 +62,7 @@ class Closed(Exception):  # noqa: N818  ends the socket's coroutine
         self.code, self.reason, self.error = code, reason, error
 
 
-class Gone(Exception):  # noqa: N818  the client has left
+class Gone(Exception):
     pass
 
 

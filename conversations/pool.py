@@ -7,6 +7,7 @@ turn costs no connection; they are fewer than the connections of the pool, so th
 import asyncio
 import contextvars
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -47,9 +48,16 @@ def _run(work: Callable[[], T]) -> T:
 
 def close_connections() -> None:
     """Give every thread's connection back; for tests, which drop their database."""
-    if _threads.cache_info().currsize:
-        threads = _threads()
-        _threads.cache_clear()
-        for _ in range(size()):
-            threads.submit(connection.close)
-        threads.shutdown(wait=True)
+    if not _threads.cache_info().currsize:
+        return
+    threads = _threads()
+    _threads.cache_clear()
+    all_here = threading.Barrier(size())  # one task for each thread: a thread that waits cannot take a second one
+
+    def close() -> None:
+        all_here.wait(10)
+        connection.close()
+
+    for closed in [threads.submit(close) for _ in range(size())]:
+        closed.result()
+    threads.shutdown(wait=True)

@@ -1,7 +1,7 @@
 """The admin, seen from the apps: a site, a page and its widgets. The one place that knows the theme (django-unfold)."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,13 +22,12 @@ from django.utils.safestring import SafeString
 from mcp_platform.errors import Kind, PlatformError
 
 if TYPE_CHECKING:
-    from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
     from django.contrib.admin import AdminSite as ThemeSite
+    from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+    from django.forms.models import BaseInlineFormSet
 
     ThemeAdmin = admin.ModelAdmin[Any]
     ThemeInline = admin.TabularInline[Any, Any]
-    from django.forms.models import BaseInlineFormSet
-
     ModelForm = forms.ModelForm[Any]
     InlineFormSet = BaseInlineFormSet[Any, Any, Any]
 else:
@@ -41,11 +40,34 @@ else:
 
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
+
+__all__ = [
+    "AdminPasswordChangeForm",
+    "Inline",
+    "InlineFormSet",
+    "JsonField",
+    "JsonWidget",
+    "NameWidget",
+    "Page",
+    "ServiceForm",
+    "Site",
+    "UserChangeForm",
+    "UserCreationForm",
+    "badge",
+    "checkboxes",
+    "mark",
+    "moment",
+    "mono",
+    "pretty",
+    "refused_fields",
+    "tell",
+    "text_area",
+    "text_input",
+]
 
 Problems = Mapping[str, Sequence[str]]  # field name -> messages
 
@@ -83,6 +105,10 @@ def script(request: HttpRequest) -> str:
     return static("platform/admin.js")
 
 
+def favicon(request: HttpRequest) -> str:
+    return static("platform/favicon.svg")
+
+
 def environment(request: HttpRequest) -> list[str]:
     """The label at the top right, so that nobody takes production for a test."""
     return [settings.ENVIRONMENT, {"production": "danger", "staging": "warning"}.get(settings.ENVIRONMENT, "info")]
@@ -91,8 +117,12 @@ def environment(request: HttpRequest) -> list[str]:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar, from settings.ADMIN_NAVIGATION: only what this user may open."""
     sections = [(title, [entry for entry in entries if _may_open(request, entry["to"])]) for title, entries in settings.ADMIN_NAVIGATION]
+    links = {link: entry["to"] for _, entries in sections for entry in entries for link in _links(entry)}
+    here = max((link for link in links if request.path.startswith(link)), key=len, default="")
+    if here == _link("index") and request.path != here:
+        here = ""
     return [
-        {"title": title, "separator": bool(index), "items": [_navigation_item(request, entry) for entry in entries]}
+        {"title": title, "separator": bool(index), "items": [_navigation_item(request, entry, links.get(here)) for entry in entries]}
         for index, (title, entries) in enumerate(sections)
         if entries
     ]
@@ -107,10 +137,16 @@ def _page_of(to: str) -> Any:
     return next((page for model, page in admin.site._registry.items() if model._meta.label_lower == to), None)
 
 
-def _navigation_item(request: HttpRequest, entry: Mapping[str, str]) -> dict[str, Any]:
-    to = entry["to"]
-    link = reverse(f"admin:{to.replace('.', '_')}_changelist") if "." in to else reverse(f"admin:{to}")
-    item: dict[str, Any] = {"title": entry["title"], "icon": entry["icon"], "link": link}
+def _link(to: str) -> str:
+    return reverse(f"admin:{to.replace('.', '_')}_changelist") if "." in to else reverse(f"admin:{to}")
+
+
+def _links(entry: Mapping[str, str]) -> list[str]:
+    return [_link(entry["to"]), *([_link(entry["also"])] if "also" in entry else [])]
+
+
+def _navigation_item(request: HttpRequest, entry: Mapping[str, str], here: str | None) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": entry["title"], "icon": entry["icon"], "link": _link(entry["to"]), "active": entry["to"] == here}
     count = import_string(entry["badge"])(request) if "badge" in entry else 0
     return {**item, "badge": str(count), "badge_variant": "danger"} if count else item
 
@@ -263,7 +299,8 @@ class Page(ThemeAdmin):
 
     def show(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
         """A page of its own inside the theme."""
-        return TemplateResponse(request, template, {**self.admin_site.each_context(request), "opts": self.model._meta, **context})
+        crumbs = {"opts": self.model._meta} if "object" in context else {}
+        return TemplateResponse(request, template, {**self.admin_site.each_context(request), **crumbs, **context})
 
     def to(self, page: str, *args: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args)
@@ -302,10 +339,6 @@ def mono(text: object) -> SafeString:
     return format_html('<code class="mcp-mono">{}</code>', text)
 
 
-def link(to: str, text: object) -> SafeString:
-    return format_html('<a class="mcp-link" href="{}">{}</a>', to, text)
-
-
 def pretty(value: Any) -> SafeString:
     return format_html('<pre class="mcp-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
@@ -317,11 +350,6 @@ def text_input(**attrs: Any) -> forms.Widget:
 
 def text_area(**attrs: Any) -> forms.Widget:
     widget: forms.Widget = UnfoldAdminTextareaWidget(attrs)
-    return widget
-
-
-def select(choices: Iterable[tuple[str, str]] = ()) -> forms.Widget:
-    widget: forms.Widget = UnfoldAdminSelectWidget(choices=choices)
     return widget
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from celery import Task, bootsteps, shared_task
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connection, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 
 from mcp_platform import observability
@@ -58,7 +58,8 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
             try:
                 return super().__call__(*args, **kwargs)
             finally:
-                close_old_connections()  # the threads of a worker outlive their jobs, and the pool has few connections
+                if not connection.in_atomic_block:  # not when a task is called like a function
+                    close_old_connections()  # the threads of a worker outlive their jobs, and the pool has few connections
 
 
 def task(name: str, **options: Any) -> Callable[[F], F]:

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
-from mcp_platform import observability
+from mcp_platform import observability, rest
 from mcp_platform.tenancy import scope
 
 # unfold's Alpine.js evaluates expressions, hence unsafe-eval, on the admin's pages only.
@@ -26,16 +26,21 @@ def entrance(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReques
 
         async def enter_async(request: HttpRequest) -> HttpResponse:
             with observability.correlated(request.headers.get("X-Correlation-ID", "")) as correlation_id, scope.enter(()):
-                return finish(request, await follow(request), correlation_id)
+                return finish(request, _nowhere(request) or await follow(request), correlation_id)
 
         markcoroutinefunction(enter_async)
         return enter_async
 
     def enter(request: HttpRequest) -> HttpResponse:
         with observability.correlated(request.headers.get("X-Correlation-ID", "")) as correlation_id, scope.enter(()):
-            return finish(request, get_response(request), correlation_id)
+            return finish(request, _nowhere(request) or get_response(request), correlation_id)
 
     return enter
+
+
+def _nowhere(request: HttpRequest) -> HttpResponse | None:
+    """404 for an address with a NUL character: nothing has such a name, and PostgreSQL refuses even to look for it."""
+    return rest.not_found(request, Http404()) if "\x00" in request.path_info else None
 
 
 def finish(request: HttpRequest, response: HttpResponse, correlation_id: str) -> HttpResponse:

@@ -200,6 +200,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
@@ -218,13 +219,13 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 
 # ── admin theme ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# (section, pages): `to` is a model or the name of an admin URL, `badge` counts what needs attention.
+# (section, pages): `to` is a model or the name of an admin URL, `also` a model whose pages belong to it, `badge` counts what needs attention.
 ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
     (
         "Conversations",
         [
             {"title": "Dashboard", "icon": "dashboard", "to": "index"},
-            {"title": "Flows", "icon": "account_tree", "to": "flows.flow", "badge": "flows.admin.flows.drafts_with_problems"},
+            {"title": "Flows", "icon": "account_tree", "to": "flows.flow", "also": "flows.state", "badge": "flows.admin.flows.drafts_with_problems"},
             {"title": "Conversations", "icon": "forum", "to": "conversations.conversation"},
             {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try"},
         ],
@@ -254,6 +255,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "mcp_platform.tenancy.pages.subheader",
     "SITE_DROPDOWN": "mcp_platform.tenancy.pages.switcher",
     "SITE_SYMBOL": "account_tree",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "mcp_platform.admin_base.favicon"}],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

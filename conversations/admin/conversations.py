@@ -1,5 +1,6 @@
 """Conversations: the list, one as a transcript with its trace, and the page to try a flow. Nothing of a conversation is edited here."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from flows.models import Environment, Pointer
 from mcp_platform.admin_base import badge, mono
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.models import Tenant
-from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, may, principal, tenants, within
+from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, may, principal, tenants, within
 
 STATUS_VARIANTS: Mapping[str, str] = {"active": "info", "waiting": "info", "handoff": "warning", "ended": "success", "failed": "danger"}
 TURN_VARIANTS: Mapping[str, str] = {"queued": "info", "running": "info", "done": "success", "failed": "danger", "dead": "danger"}
@@ -27,12 +28,26 @@ TURNS_SHOWN = 200  # the newest; older ones behind a link
 IN_TRANSCRIPT = frozenset(events.SPOKEN)
 
 
+class EnvironmentFilter(admin.SimpleListFilter):
+    """Names of the person's own tenants only: Django's filter over a relation would offer those of every tenant."""
+
+    title = "environment"
+    parameter_name = "environment"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = in_view(request, Environment.objects.all(), "conversations:operate").order_by("name").values_list("name", flat=True).distinct()
+        return [(name, name) for name in names]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> QuerySet[Conversation]:
+        return queryset.filter(environment__name=self.value()) if self.value() else queryset
+
+
 @admin.register(Conversation)
 class ConversationPage(TenantPage):
     permissions: ClassVar = {"view": "conversations:read", "talk": "conversations:write", "operate": "conversations:operate"}
     change_form_template = "conversations/transcript.html"
     list_display = ("who", "state_of", "flow", "current", "channel", "turns_so_far", "updated_at")
-    list_filter = ("status", "channel", "environment__name", "flow_key")
+    list_filter = ("status", "channel", EnvironmentFilter, "flow_key")
     list_select_related = ("tenant", "version", "environment")
     search_fields = ("user_ref", "flow_key", "current_state")
     ordering = ("-updated_at",)
@@ -54,7 +69,9 @@ class ConversationPage(TenantPage):
 
     @admin.display(description="Conversation")
     def who(self, row: Conversation) -> SafeString:
-        return format_html('<span class="mcp-title">{}</span><code class="mcp-mono mcp-below">{}</code>', row.user_ref or "anonymous", str(row.pk)[:8])
+        return format_html(
+            '<span class="mcp-title">{}</span><code class="mcp-mono mcp-below">{}</code>', row.user_ref or "anonymous", str(row.pk)[:8]
+        )
 
     @admin.display(description="Status", ordering="status")
     def state_of(self, row: Conversation) -> SafeString:
@@ -84,8 +101,9 @@ class ConversationPage(TenantPage):
             self.change_form_template,
             title=held.user_ref or f"Conversation {str(held.pk)[:8]}",
             held=held,
+            object=held,
             status_variant=STATUS_VARIANTS.get(held.status, ""),
-            context=queries.context(held),
+            context=_shown(queries.context(held)),
             turns=transcript(held.tenant, held.pk, numbers),
             hidden=numbers.start - 1,
             may_operate=may(request, "conversations:operate", held.tenant_id),
@@ -167,6 +185,13 @@ class ConversationPage(TenantPage):
         return JsonResponse({"conversation_id": str(result.conversation_id), "turn": result.number})
 
 
+def _shown(context: dict[str, Any]) -> dict[str, Any]:
+    """Slots and variables as JSON says them: true, not True."""
+    for part in ("slots", "variables"):
+        context[part] = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in context[part].items()}
+    return context
+
+
 def _is_uuid(text: str) -> bool:
     try:
         UUID(text)
@@ -180,7 +205,12 @@ def transcript(tenant: Tenant, conversation_id: UUID, numbers: range) -> list[di
     by_turn: dict[int, list[Any]] = defaultdict(list)
     for row in queries.log(tenant, conversation_id).filter(turn__number__gte=numbers.start):
         by_turn[row.turn.number].append(row)
-    rows = Turn.objects.for_tenant(tenant).filter(conversation_id=conversation_id, number__gte=numbers.start).order_by("number").defer("request", "reply")
+    rows = (
+        Turn.objects.for_tenant(tenant)
+        .filter(conversation_id=conversation_id, number__gte=numbers.start)
+        .order_by("number")
+        .defer("request", "reply")
+    )
     return [_turn(row, by_turn[row.number]) for row in rows]
 
 
@@ -189,7 +219,7 @@ def _turn(row: Turn, log: list[Any]) -> dict[str, Any]:
     return {
         "row": row,
         "variant": TURN_VARIANTS.get(row.status, ""),
-        "lines": [events.spoken(one, row.number) for one in log if one.kind in IN_TRANSCRIPT],
+        "lines": [_line(events.spoken(one, row.number)) for one in log if one.kind in IN_TRANSCRIPT],
         "notes": [{"kind": one.kind, "seq": one.seq, "text": said_of(one.kind, one.data)} for one in log if one.kind not in IN_TRANSCRIPT],
         "looked_at": looked_at,
         "taken": sum(bool(entry.get("taken")) for entry in looked_at),
@@ -198,8 +228,14 @@ def _turn(row: Turn, log: list[Any]) -> dict[str, Any]:
     }
 
 
+def _line(spoken: dict[str, Any]) -> dict[str, Any]:
+    """A button says no words: its slots and its intent do."""
+    data = spoken["data"]
+    return {**spoken, "text": spoken["text"] or _pairs(data.get("postback", {})) or data.get("intent", "…")}
+
+
 def _pairs(found: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in found.items())
+    return ", ".join(f"{name} = {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}" for name, value in found.items())
 
 
 # How an event reads in one line; the others show their data.

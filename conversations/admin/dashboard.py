@@ -42,13 +42,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "steps_done": sum(step["done"] for step in steps),
         "is_new": not all(step["done"] for step in steps),
+        "is_running": live > 0 and any(step["done"] for step in steps if step["key"] == "talk"),
         "recent": recent(request, conversations),
         "base": request.build_absolute_uri("/").rstrip("/"),
         "first_flow": flows.order_by("created_at").values_list("flow_id", flat=True).first() or "your_flow",
     }
 
 
-def cards(conversations: QuerySet[Any], turns: QuerySet[Any], flows: QuerySet[Any], live: int, now: Any, days: "Sequence[Day]") -> list[dict[str, Any]]:
+def cards(
+    conversations: QuerySet[Any], turns: QuerySet[Any], flows: QuerySet[Any], live: int, now: Any, days: "Sequence[Day]"
+) -> list[dict[str, Any]]:
     today, yesterday = days[-1].count, days[-2].count
     median, p95, counted = latency(turns)
     failing = flows.filter(problem_count__gt=0).count()
@@ -103,7 +106,13 @@ class Day:
 
 def per_day(turns: QuerySet[Any], today: date) -> list[Day]:
     first = today - timedelta(days=DAYS - 1)
-    rows = turns.filter(kind=Turn.Kind.MESSAGE, created_at__date__gte=first).annotate(day=TruncDate("created_at")).values_list("day").annotate(n=Count("pk")).order_by()
+    rows = (
+        turns.filter(kind=Turn.Kind.MESSAGE, created_at__date__gte=first)
+        .annotate(day=TruncDate("created_at"))
+        .values_list("day")
+        .annotate(n=Count("pk"))
+        .order_by()
+    )
     counts = dict(rows)
     return [Day(at=first + timedelta(days=offset), count=counts.get(first + timedelta(days=offset), 0)) for offset in range(DAYS)]
 
@@ -145,13 +154,29 @@ def nice(value: int) -> int:
 def next_steps(request: HttpRequest, flows: QuerySet[Any], live: int, conversations: QuerySet[Any]) -> list[dict[str, Any]]:
     """What a new tenant does first; only what this person may do."""
     wanted = [
-        ("flows:write", "Create a flow", "Import a definition, or start with an empty one.", "admin:flows_flow_import", flows.exists()),
-        ("flows:publish", "Publish it", "The problems page says what is missing; then it runs.", "admin:flows_flow_changelist", live > 0),
-        ("keys:manage", "Create an API key", "For the program that talks to it. Its secret is shown once.", "admin:tenancy_apikey_add", _has_key(request)),
-        ("conversations:write", "Have the first conversation", "In the test page, or with the curl below.", "admin:conversations_conversation_try", conversations.exists()),
+        ("flow", "flows:write", "Create a flow", "Import a definition, or start with an empty one.", "admin:flows_flow_import", flows.exists()),
+        ("publish", "flows:publish", "Publish it", "The problems page says what is missing; then it runs.", "admin:flows_flow_changelist", live > 0),
+        (
+            "key",
+            "keys:manage",
+            "Create an API key",
+            "For the program that talks to it. Its secret is shown once.",
+            "admin:tenancy_apikey_add",
+            _has_key(request),
+        ),
+        (
+            "talk",
+            "conversations:write",
+            "Talk to it",
+            "In the test page, or with the request below.",
+            "admin:conversations_conversation_try",
+            conversations.exists(),
+        ),
     ]
     return [
-        {"title": title, "text": text, "to": reverse(to), "done": done} for permission, title, text, to, done in wanted if may(request, permission)
+        {"key": key, "title": title, "text": text, "to": reverse(to), "done": done}
+        for key, permission, title, text, to, done in wanted
+        if may(request, permission)
     ]
 
 
@@ -163,4 +188,7 @@ def recent(request: HttpRequest, conversations: QuerySet[Any]) -> list[dict[str,
     if not may(request, "conversations:operate"):
         return []
     rows = conversations.select_related("version").defer("snapshot").order_by("-updated_at")[:8]
-    return [{"row": row, "variant": STATUS_VARIANTS.get(row.status, ""), "to": reverse("admin:conversations_conversation_change", args=(row.pk,))} for row in rows]
+    return [
+        {"row": row, "variant": STATUS_VARIANTS.get(row.status, ""), "to": reverse("admin:conversations_conversation_change", args=(row.pk,))}
+        for row in rows
+    ]

@@ -28,7 +28,7 @@ GRACE = timedelta(seconds=10)  # how long after its own timeout an effect is lef
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ValidationError, PlatformError)
 
 
-class ContextLost(Exception):  # noqa: N818  caught where the turn was taken
+class ContextLost(Exception):
     """The stored context cannot be read, or one of its versions cannot be run any more."""
 
 

@@ -18,7 +18,7 @@ from flows.admin.problems import Review, on_fields
 from flows.admin.releases import ReleasePages
 from flows.models import Flow, Pointer
 from flows.services.rows import FLOW_FIELDS
-from mcp_platform.admin_base import JsonField, NameWidget, ServiceForm, badge, mark
+from mcp_platform.admin_base import JsonField, NameWidget, ServiceForm, badge, mark, text_area
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.pages import TenantPage, in_view, principal
 
@@ -32,7 +32,7 @@ class FlowForm(ServiceForm):
     class Meta:
         model = Flow
         fields = ("flow_id", "name", "version", "description", "initial_state", "slots", "intents", "variables", "global_handlers", "metadata")
-        widgets: ClassVar = {"initial_state": NameWidget("state-names")}
+        widgets: ClassVar = {"initial_state": NameWidget("state-names"), "description": text_area(rows=2)}
 
 
 class ArchivedFilter(admin.SimpleListFilter):
@@ -61,11 +61,15 @@ class ProblemFilter(admin.SimpleListFilter):
         return [("yes", "With problems"), ("no", "Without")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
-        return queryset.filter(problem_count__gt=0) if self.value() == "yes" else queryset.filter(problem_count=0) if self.value() == "no" else queryset
+        return (
+            queryset.filter(problem_count__gt=0) if self.value() == "yes" else queryset.filter(problem_count=0) if self.value() == "no" else queryset
+        )
 
 
 class ImportForm(forms.Form):
-    document = JsonField(required=False, label="Definition", help_text="The JSON of a flow, as docs/protocol/flow.md describes it and the export gives it.")
+    document = JsonField(
+        required=False, label="Definition", help_text="The JSON of a flow, as docs/protocol/flow.md describes it and the export gives it."
+    )
     file = forms.FileField(required=False, help_text="Or a .json file.")
     replace = forms.BooleanField(required=False, label="Overwrite the draft if there is a flow with this flow_id")
 
@@ -92,7 +96,9 @@ class FlowPage(ReleasePages, TenantPage):
     list_filter = (ArchivedFilter, ProblemFilter)
     search_fields = ("name", "flow_id")
     ordering = ("name", "id")
-    add_fieldsets = ((None, {"fields": ("flow_id", "name", "description"), "description": "States come next. To start from an existing definition, import it."}),)
+    add_fieldsets = (
+        (None, {"fields": ("flow_id", "name", "description"), "description": "States come next. To start from an existing definition, import it."}),
+    )
     fieldsets = (
         ("Settings", {"fields": ("name", "version", "description", "initial_state")}),
         ("Slots, intents, variables", {"fields": ("slots", "intents", "variables"), "classes": ("collapse",)}),
@@ -113,7 +119,9 @@ class FlowPage(ReleasePages, TenantPage):
         if flow.archived_at:
             return badge("archived")
         running = sorted(flow.running.items())
-        return format_html_join(" ", "{}", ((badge(f"{name} v{number}", "success"),) for name, number in running)) if running else badge("not published")
+        return (
+            format_html_join(" ", "{}", ((badge(f"{name} v{number}", "success"),) for name, number in running)) if running else badge("not published")
+        )
 
     @admin.display(description="Problems", ordering="problem_count")
     def problems(self, flow: Flow) -> SafeString:
@@ -133,11 +141,13 @@ class FlowPage(ReleasePages, TenantPage):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def render_change_form(self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None) -> Any:
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> Any:
         if obj is not None and change:
             review = Review(obj)
             mark(context["adminform"].form, on_fields(found for found in review.found if not found.state))
-            context.update(self.overview(request, review), tab="overview")
+            context.update(self.overview(request, review), tab="overview", show_save_and_add_another=False)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def overview(self, request: HttpRequest, review: Review) -> dict[str, Any]:
@@ -230,14 +240,26 @@ class FlowPage(ReleasePages, TenantPage):
             return HttpResponse(text, content_type="application/json", headers={"Content-Disposition": f'attachment; filename="{name}"'})
         shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         return self.show(
-            request, "flows/export.html", title=flow.name, tab="export", text=shown, name=name, number=number, size=len(text), **self.frame(request, flow)
+            request,
+            "flows/export.html",
+            title=flow.name,
+            tab="export",
+            text=shown,
+            name=name,
+            number=number,
+            size=len(text),
+            **self.frame(request, flow),
         )
 
     def archive_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
         flow = self.mine(request, pk, "change")
         if request.method != "POST":
             return HttpResponseRedirect(self.to("change", pk))
-        verb, done = (services.unarchive, "Back from the archive.") if flow.archived_at else (services.archive, "Archived: no new conversation starts with it.")
+        verb, done = (
+            (services.unarchive, "Back from the archive.")
+            if flow.archived_at
+            else (services.archive, "Archived: no new conversation starts with it.")
+        )
         by = principal(request, flow.tenant)
         return self.perform(request, lambda: verb(flow.tenant, flow_id=flow.pk, by=by), done=done, to=self.to("change", pk))
 

@@ -10,7 +10,7 @@ from flows.admin.problems import Review
 from flows.core import layout
 from flows.core.types import Json
 
-LABEL_LENGTH = 20
+LABEL_LENGTH = 15
 LABELLED = 90  # more arrows than that carry their label as a tooltip only
 
 
@@ -23,6 +23,7 @@ class Box:
     warnings: int
     to: str
     subtitle: str
+    is_lost: bool
 
 
 def graph(review: Review) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def graph(review: Review) -> dict[str, Any]:
     start = review.document["initial_state"]
     drawing = layout.draw(list(states), start, _edges(states))
     found = review.found
+    handled = _handled(review.document["global_handlers"])
     boxes = [
         Box(
             node=node,
@@ -39,18 +41,32 @@ def graph(review: Review) -> dict[str, Any]:
             errors=sum(one.is_error for one in found if one.state == node.name),
             warnings=sum(not one.is_error for one in found if one.state == node.name),
             to=reverse("admin:flows_state_change", args=(review.ids[node.name],)),
-            subtitle=states[node.name]["type"].replace("_", " "),
+            subtitle=" · ".join([states[node.name]["type"].replace("_", " "), *([f"on {handled[node.name]}"] if node.name in handled else [])]),
+            is_lost=not node.reached and node.name not in handled,
         )
         for node in drawing.nodes
     ]
     arrows = [{"arrow": arrow, "label": _short(arrow.labels), "title": "\n".join(arrow.labels)} for arrow in drawing.arrows]
-    return {"drawing": drawing, "boxes": boxes, "arrows": arrows, "labelled": len(arrows) <= LABELLED, "box": {"width": layout.WIDTH, "height": layout.HEIGHT}}
+    return {
+        "drawing": drawing,
+        "boxes": boxes,
+        "arrows": arrows,
+        "labelled": len(arrows) <= LABELLED,
+        "least": round(drawing.width * 0.78),
+        "box": {"width": layout.WIDTH, "height": layout.HEIGHT},
+    }
 
 
 def _edges(states: Mapping[str, Json]) -> Iterator[layout.Edge]:
     for name, state in states.items():
         for transition in state["transitions"]:
             yield name, transition["target_state"], _label(transition)
+
+
+def _handled(handlers: Json) -> dict[str, str]:
+    """State -> what brings a conversation there from anywhere."""
+    rows = [row for row in handlers.values() if isinstance(row, dict)] if isinstance(handlers, dict) else []
+    return {str(row["target_state"]): str(row.get("on", "handler")) for row in rows if row.get("target_state")}
 
 
 def _label(transition: Mapping[str, Json]) -> str:

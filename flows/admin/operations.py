@@ -35,7 +35,10 @@ class EnvironmentPage(TenantPage):
 
     @admin.display(description="Runs")
     def runs(self, row: Environment) -> SafeString | str:
-        return format_html_join(" ", "{}", ((badge(f"{one.flow.flow_id} v{one.version.number}"),) for one in list(row.pointers.all())[:8])) or "nothing yet"
+        return (
+            format_html_join(" ", "{}", ((badge(f"{one.flow.flow_id} v{one.version.number}"),) for one in list(row.pointers.all())[:8]))
+            or "nothing yet"
+        )
 
     def save_model(self, request: HttpRequest, obj: Environment, form: Any, change: bool) -> None:
         tenant = self.tenant_of(request, obj)
@@ -83,9 +86,7 @@ class IntegrationPage(TenantPage):
     def save_model(self, request: HttpRequest, obj: Integration, form: Any, change: bool) -> None:
         tenant = self.tenant_of(request, obj)
         fields = {name: value for name, value in form.cleaned_data.items() if name != "integration_id"}
-        saved = services.save_integration(
-            tenant, integration_id=obj.integration_id, fields=fields, create=not change, by=principal(request, tenant)
-        )
+        saved = services.save_integration(tenant, integration_id=obj.integration_id, fields=fields, create=not change, by=principal(request, tenant))
         obj.__dict__.update(saved.__dict__)
 
     def delete_model(self, request: HttpRequest, obj: Integration) -> None:

@@ -13,16 +13,13 @@ from flows.admin.problems import Review, steps
 from flows.core.diff import Change
 from flows.core.types import Json
 from flows.models import Environment, Flow
-from mcp_platform.admin_base import Page, tell
+from mcp_platform.admin_base import tell
 from mcp_platform.errors import PlatformError
-from mcp_platform.tenancy.pages import may, principal
+from mcp_platform.tenancy.pages import TenantPage, may, principal
 
 
-class ReleasePages(Page):
+class ReleasePages(TenantPage):
     """Mixed into the page of a flow."""
-
-    def mine(self, request: HttpRequest, pk: Any, what: str = "view") -> Any:
-        raise NotImplementedError("TenantPage has it")
 
     def frame(self, request: HttpRequest, flow: Flow) -> dict[str, Any]:
         """What every page of a flow shows: its name, where it runs, and the tabs that this person may open."""
@@ -36,6 +33,7 @@ class ReleasePages(Page):
             tabs.append(("try", "Try it", "chat", f"{reverse('admin:conversations_conversation_try')}?flow={flow.flow_id}&tenant={flow.tenant.slug}"))
         return {
             "flow": flow,
+            "object": flow,
             "flow_tabs": [{"key": key, "title": title, "icon": icon, "to": to} for key, title, icon, to in tabs],
             "running": sorted(flow.running.items()),
             "archive_url": self.to("archive", flow.pk),
@@ -59,7 +57,7 @@ class ReleasePages(Page):
             tab="publish",
             review=review,
             environments=environments,
-            environment=chosen,
+            where=chosen,
             live=live,
             changes=self._changes(flow, live, None) if live else None,
             **self.frame(request, flow),
@@ -92,7 +90,9 @@ class ReleasePages(Page):
         environments = list(Environment.objects.for_tenant(flow.tenant_id))
         running = flow.running
         rows = [{"version": one, "runs_in": [name for name, number in running.items() if number == one.number]} for one in versions]
-        return self.show(request, "flows/versions.html", title=flow.name, tab="versions", rows=rows, environments=environments, **self.frame(request, flow))
+        return self.show(
+            request, "flows/versions.html", title=flow.name, tab="versions", rows=rows, environments=environments, **self.frame(request, flow)
+        )
 
     def version_page(self, request: HttpRequest, pk: Any, number: int) -> HttpResponse:
         """One version against another (`?against=3`), the one before it, or the draft (`?against=draft`)."""
@@ -133,7 +133,13 @@ class ReleasePages(Page):
             found = services.diff(flow.tenant, flow_id=flow.pk, before=before or 0, after=after)
         except PlatformError as error:
             return {"refused": error.message, "groups": []}
-        return {"refused": "", "groups": grouped(found), "count": len(found), "before": f"version {before}", "after": f"version {after}" if after else "the draft"}
+        return {
+            "refused": "",
+            "groups": grouped(found),
+            "count": len(found),
+            "before": f"version {before}",
+            "after": f"version {after}" if after else "the draft",
+        }
 
 
 def grouped(changes: Iterable[Change]) -> list[dict[str, Any]]:

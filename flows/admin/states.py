@@ -83,6 +83,7 @@ class TransitionRows(Inline):
     hide_ordering_field = True
     ordering = ("position", "id")
     verbose_name_plural = "Transitions, tried from the lowest priority up"
+    hide_title = True
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
@@ -143,7 +144,9 @@ class StatePage(TenantPage):
         open_ = obj is None or obj.flow_id is None or obj.flow.archived_at is None
         return super().has_change_permission(request, obj) and open_
 
-    def render_change_form(self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None) -> Any:
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> Any:
         review = Review(self.flow_of(request, obj if change else None))
         found = review.of_state(obj.name) if change and obj else []
         if found:
@@ -157,8 +160,12 @@ class StatePage(TenantPage):
             state_names=names,
             names_before=names[: names.index(obj.name)][-1:] if change and obj and obj.name in names else [],
             configs=CONFIGS,
-            incoming=[name for name, state in review.document["states"].items() if change and obj and any(t["target_state"] == obj.name for t in state["transitions"])],
-            ids=review.ids,
+            incoming=[
+                name
+                for name, state in review.document["states"].items()
+                if change and obj and any(t["target_state"] == obj.name for t in state["transitions"])
+            ],
+            show_save_and_add_another=False,
             title=f"{review.flow.name} › {obj.name}" if change and obj else f"{review.flow.name} › new state",
         )
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -168,7 +175,9 @@ class StatePage(TenantPage):
         for one in found:
             if one.field == "transitions" and len(one.rest) > 1:
                 field = str(one.rest[2]) if len(one.rest) > 2 else "target_state"
-                rows.setdefault(int(one.rest[1]), {}).setdefault(field, []).append(one.sentence.partition(": ")[2] if len(one.rest) > 1 else one.sentence)
+                rows.setdefault(int(one.rest[1]), {}).setdefault(field, []).append(
+                    one.sentence.partition(": ")[2] if len(one.rest) > 1 else one.sentence
+                )
         for formset in formsets:
             for index, form in enumerate(formset.formset.initial_forms):
                 mark(form, rows.get(index, {}))

@@ -41,7 +41,10 @@ class TenantForm(ServiceForm):
     class Meta:
         model = Tenant
         fields = ("name", "slug", "is_active", "settings")
-        help_texts: ClassVar = {"is_active": "Without it none of the tenant's credentials works.", "slug": "The name in the X-Tenant header; it stays."}
+        help_texts: ClassVar = {
+            "is_active": "Without it none of the tenant's credentials works.",
+            "slug": "The name in the X-Tenant header; it stays.",
+        }
 
 
 @admin.register(Tenant)
@@ -107,7 +110,10 @@ class UserRow(UserAdmin, Page):  # type: ignore[misc]  # Django's page of users 
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser"), "description": "What staff may do inside a tenant comes from their memberships."}),
+        (
+            "Access",
+            {"fields": ("is_active", "is_staff", "is_superuser"), "description": "What staff may do inside a tenant comes from their memberships."},
+        ),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
@@ -161,7 +167,9 @@ class MemberPage(TenantPage):
 
     @admin.display(description="Member", ordering="user__username")
     def person(self, row: Membership) -> SafeString:
-        return format_html('<span class="mcp-title">{}</span><span class="mcp-below">{}</span>', row.user.get_full_name() or row.user.username, row.user.email)
+        return format_html(
+            '<span class="mcp-title">{}</span><span class="mcp-below">{}</span>', row.user.get_full_name() or row.user.username, row.user.email
+        )
 
     @admin.display(description="Role", ordering="role")
     def role_badge(self, row: Membership) -> SafeString:
@@ -213,7 +221,11 @@ class ApiKeyPage(TenantPage):
     fields = ("name", "scopes", "expires_at")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("name", "shown_prefix", "state", "scope_list", "expires_at", "last_used_at", "created_by", "created_at", "rotated_to") if obj else self.fields
+        return (
+            ("name", "shown_prefix", "state", "scope_list", "expires_at", "last_used_at", "created_by", "created_at", "rotated_to")
+            if obj
+            else self.fields
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.get_fields(request, obj) if obj else ()
@@ -231,7 +243,9 @@ class ApiKeyPage(TenantPage):
 
     @admin.display(description="Scopes")
     def scope_list(self, row: ApiKey) -> SafeString:
-        shown = [(badge(name),) for name in row.scopes[:4]] + ([(badge(f"+{len(row.scopes) - 4}", title=", ".join(row.scopes)),)] if len(row.scopes) > 4 else [])
+        shown = [(badge(name),) for name in row.scopes[:4]] + (
+            [(badge(f"+{len(row.scopes) - 4}", title=", ".join(row.scopes)),)] if len(row.scopes) > 4 else []
+        )
         return format_html_join(" ", "{}", shown)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
@@ -256,7 +270,9 @@ class ApiKeyPage(TenantPage):
             *super().get_urls(),
         ]
 
-    def render_change_form(self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None) -> Any:
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> Any:
         if obj is not None:
             active = _state_of(obj)[0] in ("active", "ending")
             context.update(key=obj, active=active, can_rotate=active and obj.rotated_to_id is None)
@@ -403,4 +419,3 @@ class AuditPage(TenantPage):
             messages.success(request, f"{tenant}: the audit chain is whole.")
         for fault in faults[:10]:
             messages.error(request, f"{tenant}: entry {fault.number} {fault.fault}.")
-

@@ -117,7 +117,8 @@ def switcher(request: HttpRequest) -> list[dict[str, Any]]:
     chosen = chosen_tenant(request)
     entries = [{"title": "All tenants", "link": "#", "icon": "select_all" if chosen else "check", "attrs": {"slug": ""}}]
     return entries + [
-        {"title": one.name, "link": "#", "icon": "check" if chosen == one else "apartment", "attrs": {"slug": one.slug}} for one in mine[:SWITCHER_LENGTH]
+        {"title": one.name, "link": "#", "icon": "check" if chosen == one else "apartment", "attrs": {"slug": one.slug}}
+        for one in mine[:SWITCHER_LENGTH]
     ]
 
 
@@ -173,7 +174,9 @@ class TenantPage(Page):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if self.needs_chosen_tenant and chosen_tenant(request) is None and self.has_add_permission(request):
             wanted = tenants(request, self.permissions["add"])
-            return self.show(request, "tenancy/choose_tenant.html", title=f"Add {self.opts.verbose_name}", tenants=wanted, next=request.get_full_path())
+            return self.show(
+                request, "tenancy/choose_tenant.html", title=f"Add {self.opts.verbose_name}", tenants=wanted, next=request.get_full_path()
+            )
         response: HttpResponse = super().add_view(request, form_url, extra_context)
         return response
 

@@ -31,7 +31,10 @@ PERMIT = flow(
     states={
         "ask": {
             "type": "slot_filling",
-            "config": {"required_slots": ["storeys", "sprinklers"], "prompts": {"storeys": "How many storeys?", "sprinklers": "Are there sprinklers?"}},
+            "config": {
+                "required_slots": ["storeys", "sprinklers"],
+                "prompts": {"storeys": "How many storeys?", "sprinklers": "Are there sprinklers?"},
+            },
             "transitions": [to("done", "slot_filled")],
         },
         "done": ending("{{ slots.storeys }} storeys, noted."),
@@ -70,7 +73,11 @@ def calling(method: str = "POST", flow_id: str = "register", **config: Any) -> A
 REMINDER = flow(
     "reminder",
     states={
-        "ask": {"type": "wait", "config": {"prompt": {"default": "Still there?"}, "timeout_ms": 60_000}, "transitions": [to("late", "timeout"), to("thanks")]},
+        "ask": {
+            "type": "wait",
+            "config": {"prompt": {"default": "Still there?"}, "timeout_ms": 60_000},
+            "transitions": [to("late", "timeout"), to("thanks")],
+        },
         "late": response("We will write to you.", to("thanks")),
         "thanks": ending("Thank you."),
     },
@@ -115,7 +122,7 @@ class _Desk(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815  the name is the base class's
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -52,7 +52,8 @@ def test_a_conversation_from_start_to_end(office: Tenant) -> None:
 def test_the_result_has_the_members_of_the_contract(office: Tenant) -> None:
     reply = services.start(office, flow_id="permit").reply
     expected = {
-        "conversation_id", "current_state", "response", "context_updates", "actions_performed", "confidence_scores", "processing_time_ms", "ab_variant",
+        "conversation_id", "current_state", "response", "context_updates", "actions_performed", "confidence_scores", "processing_time_ms",
+        "ab_variant",
     }  # fmt: skip
     assert expected <= set(reply)
 
@@ -137,7 +138,13 @@ def test_an_unknown_flow_is_refused_or_replaced_by_the_default(office: Tenant) -
 
 @pytest.mark.parametrize(
     "broken",
-    [{"frames": [{"nonsense": True}]}, {"frames": 7}, {"status": "no such status"}, {"frames": [{"program": "gone", "flow_id": "echo", "state": "x", "visit": 1}]}, []],
+    [
+        {"frames": [{"nonsense": True}]},
+        {"frames": 7},
+        {"status": "no such status"},
+        {"frames": [{"program": "gone", "flow_id": "echo", "state": "x", "visit": 1}]},
+        [],
+    ],
 )
 def test_a_context_that_cannot_be_loaded_is_begun_anew_and_recorded(office: Tenant, broken: Any) -> None:
     begun = services.start(office, flow_id="permit")
@@ -235,9 +242,10 @@ def test_an_engine_that_raises_costs_one_turn_only(office: Tenant, monkeypatch: 
 
 
 def test_a_value_that_cannot_be_stored_fails_the_turn(office: Tenant) -> None:
+    divide = {"type": "set_variable", "name": "x", "expression": "0.0 / 0.0"}
     document = flow(
         "nan",
-        states={"ask": response("Go?", to("set")), "set": {**response("Done.", to("ask")), "entry_actions": [{"type": "set_variable", "name": "x", "expression": "0.0 / 0.0"}]}},
+        states={"ask": response("Go?", to("set")), "set": {**response("Done.", to("ask")), "entry_actions": [divide]}},
         variables={"x": {"type": "double", "initial": 0.0}},
     )
     published(office, document)

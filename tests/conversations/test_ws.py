@@ -85,9 +85,9 @@ async def closed(socket: ClientConnection, seconds: float = 5) -> tuple[int, lis
         while True:
             try:
                 before.append(json.loads(await socket.recv()))
-            except ConnectionClosed as end:
-                assert end.rcvd is not None
-                return end.rcvd.code, before
+            except ConnectionClosed:
+                assert socket.close_code is not None
+                return socket.close_code, before
 
 
 # ── watching and talking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +245,8 @@ async def test_a_stranger_finds_nothing(watched: Watched) -> None:
 
 async def test_a_key_that_is_not_known_or_may_not_read(watched: Watched) -> None:
     deaf = await sync_to_async(key)(watched.tenant, ["flows:read"])
-    for token, expected in (("mcp_aaaaaaaaaa_" + "0" * 64, consumers.UNAUTHENTICATED), ("x.y.z", consumers.UNAUTHENTICATED), (deaf, consumers.DENIED)):
+    unknown = "mcp_aaaaaaaaaa_" + "0" * 64
+    for token, expected in ((unknown, consumers.UNAUTHENTICATED), ("x.y.z", consumers.UNAUTHENTICATED), (deaf, consumers.DENIED)):
         async with watched.open() as socket:
             await say(socket, type="authenticate", token=token)
             assert (await closed(socket))[0] == expected

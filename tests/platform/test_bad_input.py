@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
-from conversations import pool
-from mcp_platform.tenancy import authenticators, scope
+from mcp_platform.tenancy import authenticators
 from tests.platform.bad_input import access, doors, flows, http, sockets, talk
 from tests.platform.bad_input.doors import Answer
-from tests.platform.bad_input.office import Office, furnished, stored
+from tests.platform.bad_input.office import Office, committed, furnished, stored
 from tests.platform.bad_input.row import Bad
 from tests.platform.bad_input.sockets import BadSocket
 
@@ -20,11 +18,9 @@ ROWS = [*talk.ROWS, *access.ROWS, *http.ROWS, *flows.ROWS]
 
 @pytest.fixture(scope="module")
 def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """In place of pytest-django's: really committed, so that every thread sees it, and kept for all rows, because no row may change anything."""
-    with django_db_blocker.unblock(), scope.platform_scope():
+    """In place of pytest-django's: one for all rows, because no row may change anything."""
+    with committed(django_db_blocker):
         yield
-        pool.close_connections()
-        call_command("flush", interactive=False, verbosity=0)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_scopes_nest_and_close() -> None:
         assert scope.current() == str(one)
 
 
-@pytest.mark.parametrize("text", ["*", "", f"{uuid4()},{uuid4()}", "1' OR true --"])
+@pytest.mark.parametrize("text", ["*", "", "07b3af29-56d2-4d75-9cab-47a3c98b9b0b,8261f0b7-f3ae-48d4-9169-0a478fb57feb", "1' OR true --"])
 def test_a_text_that_is_no_id_opens_nothing(text: str) -> None:
     with pytest.raises(ValueError, match="badly formed"), scope.tenant_scope(text):
         pass

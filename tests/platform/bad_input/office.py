@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
+from django.core.management import call_command
 from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
 
+from conversations import pool
 from conversations import services as talking
 from flows import services as flows
 from flows.models import State
+from mcp_platform.tenancy import scope
 from mcp_platform.tenancy import services as tenancy
 from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, TenantModel
 from mcp_platform.tenancy.permissions import ALL
@@ -49,17 +52,35 @@ DRAFTS: Mapping[str, Any] = {
     ),
     "stuck": flow("stuck", states={"ask": response("Well?")}),
     "mistyped": flow(
-        "mistyped", states={"ask": response("Well?", to("done", "expression", "slots.storeys > 'two'")), **BYE}, slots={"storeys": {"type": "integer"}}
+        "mistyped",
+        states={"ask": response("Well?", to("done", "expression", "slots.storeys > 'two'")), **BYE},
+        slots={"storeys": {"type": "integer"}},
     ),
     "unparsable": flow("unparsable", states={"ask": response("Well?", to("done", "expression", "1 +")), **BYE}),
     "nameless": flow("nameless", states={"ask": response("{{ slots.nobody }}", to("done")), **BYE}),
     "patterned": flow("patterned", states={"ask": response("Well?", to("done")), **BYE}, slots={"code": {"type": "text", "pattern": "(["}}),
     "calling": flow(
         "calling",
-        states={"call": {"type": "integration", "config": {"integration_id": "nobody", "endpoint": "/x"}, "transitions": [to("done", "integration_success"), to("done", "integration_error")]}, **BYE},
+        states={
+            "call": {
+                "type": "integration",
+                "config": {"integration_id": "nobody", "endpoint": "/x"},
+                "transitions": [to("done", "integration_success"), to("done", "integration_error")],
+            },
+            **BYE,
+        },
     ),
     "starting": flow("starting", states={"ask": response("Well?", to("done", actions=[{"type": "trigger_flow", "flow_id": "nobody"}])), **BYE}),
 }  # fmt: skip
+
+
+@contextmanager
+def committed(blocker: Any) -> Iterator[None]:
+    """A database that is really written to, so that every thread sees it, and emptied at the end: for the `db` of a module."""
+    with blocker.unblock(), scope.platform_scope():
+        yield
+        pool.close_connections()
+        call_command("flush", interactive=False, verbosity=0)
 
 
 # ── the two tenants ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
