@@ -318,7 +318,7 @@ def fire_timer(tenant: Tenant, *, conversation_id: UUID, token: str) -> Result |
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def count_active() -> int:
+def count_active() -> None:
+    """Set the gauge of conversations that have not ended, by tenant."""
     for tenant_id, count in queries.active_counts().items():
         observability.ACTIVE_CONVERSATIONS.labels(observability.bounded(str(tenant_id), "tenants")).set(count)
-    return 0

@@ -39,8 +39,3 @@ def recover_effects() -> int:
 @jobs.sweep(every_seconds=5.0, name="conversations.queues")
 def recover_queues() -> int:
     return services.recover_queues()
-
-
-@jobs.sweep(every_seconds=15.0, name="conversations.active")
-def count_active() -> int:
-    return services.count_active()

@@ -2,12 +2,22 @@
 
 import atexit
 import fcntl
+import time
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django_prometheus import exports
 
+from mcp_platform import observability
+from mcp_platform.tenancy import scope
+
+log = observability.logger(__name__)
+COUNT_EVERY_SECONDS = 15.0
 _claim: Any = None
+_counted_at = -COUNT_EVERY_SECONDS
 
 
 def start_serving() -> None:
@@ -35,3 +45,19 @@ def claim_single_process() -> None:
             f"Another process serves {settings.STATE_DIR} already. Several processes need REDIS_URL (and DATABASE_URL); see .env.example."
         ) from taken
     _claim = lock
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """/metrics. Gauges that are counts of rows are counted here, so that every web process tells them, also where workers are apart."""
+    from conversations import services
+
+    global _counted_at
+    if time.monotonic() - _counted_at >= COUNT_EVERY_SECONDS:
+        _counted_at = time.monotonic()
+        try:
+            with scope.platform_scope():
+                services.count_active()
+        except DatabaseError as fault:
+            log.warning("metrics_without_database", fault=repr(fault))
+    found: HttpResponse = exports.ExportToDjangoView(request)
+    return found

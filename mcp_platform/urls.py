@@ -4,10 +4,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from django_prometheus import exports
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from mcp_platform import health
+from mcp_platform import composition, health
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
@@ -23,7 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/detailed", health.detailed),
 ]
 if settings.ENABLE_METRICS:
-    urlpatterns.append(path("metrics", exports.ExportToDjangoView, name="metrics"))
+    urlpatterns.append(path("metrics", composition.metrics, name="metrics"))
 
 handler400 = "mcp_platform.rest.bad_request"
 handler403 = "mcp_platform.rest.forbidden"

@@ -190,7 +190,6 @@ class MemberPage(TenantPage):
 
 # ── API keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SHOWN_ONCE = "admin_new_key"  # in the session, until the page that shows it is read
 TALKS = ("conversations:read", "conversations:write", "flows:read")
 
 
@@ -254,10 +253,10 @@ class ApiKeyPage(TenantPage):
             tenant, name=given["name"], scopes=given["scopes"], expires_at=given["expires_at"], by=principal(request, tenant)
         )
         obj.__dict__.update(key.__dict__)
-        request.session[SHOWN_ONCE] = [str(key.pk), token]
+        request._new_token = token  # type: ignore[attr-defined]  # for response_add, and nowhere else: it is kept nowhere
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        return HttpResponseRedirect(self.to("secret", obj.pk))
+        return self._secret(request, obj, request._new_token)  # type: ignore[attr-defined]  # see save_model
 
     def get_urls(self) -> list[Any]:
         def page(route: str, view: Callable[..., Any], name: str) -> Any:
@@ -279,19 +278,21 @@ class ApiKeyPage(TenantPage):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def secret_page(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        key = self.mine(request, pk)
-        kept, token = request.session.pop(SHOWN_ONCE, ("", ""))
-        response = self.show(
+        """Where a reload of the page with the secret ends: it was shown."""
+        return self._secret(request, self.mine(request, pk), "")
+
+    def _secret(self, request: HttpRequest, key: ApiKey, token: str) -> HttpResponse:
+        """The answer to the POST itself shows the token, so that it is stored nowhere on its way; the page's script then changes its address."""
+        return self.show(
             request,
             "tenancy/api_key_secret.html",
             title="New API key",
             key=key,
-            token=token if kept == str(key.pk) else "",
+            token=token,
+            here=self.to("secret", key.pk),
             base=request.build_absolute_uri("/").rstrip("/"),
             list_url=self.to("changelist"),
         )
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
     def rotate_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
         if request.method != "POST":
@@ -307,9 +308,7 @@ class ApiKeyPage(TenantPage):
         answer = self.perform(request, rotate, done=f"The old key works for {hours} more hours.", to=self.to("change", pk))
         if not made:
             return answer
-        new, token = made[0]
-        request.session[SHOWN_ONCE] = [str(new.pk), token]
-        return HttpResponseRedirect(self.to("secret", new.pk))
+        return self._secret(request, *made[0])
 
     def revoke_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
         if request.method != "POST":

@@ -62,5 +62,11 @@
     }
   };
 
-  document.addEventListener("DOMContentLoaded", () => { offerConfig(); markFields(); });
+  // The answer to a POST that must not be sent twice by a reload.
+  const settle = () => {
+    const page = document.querySelector("[data-here]");
+    if (page) window.history.replaceState(null, "", page.dataset.here);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => { offerConfig(); markFields(); settle(); });
 })();

@@ -18,7 +18,9 @@ def greeting() -> dict[str, object]:
         "description": "Asks who is there.",
         "initial_state": "ask",
         "intents": {"ask_why": {"patterns": ["why"]}},
-        "global_handlers": {"why": {"on": "intent", "value": "ask_why", "mode": "inline", "response_templates": {"default": "To greet you properly."}}},
+        "global_handlers": {
+            "why": {"on": "intent", "value": "ask_why", "mode": "inline", "response_templates": {"default": "To greet you properly."}}
+        },
         "states": {
             "ask": {
                 "name": "ask",

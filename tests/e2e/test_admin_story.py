@@ -32,7 +32,6 @@ def open_state(page: Page, name: str) -> None:
     expect(page.locator("#id_name")).to_have_value(name)
 
 
-
 @pytest.mark.parametrize("wrong", ["not the password"])
 def test_a_wrong_password_does_not_open_the_admin(page: Page, wrong: str) -> None:
     page.goto("/admin/")
