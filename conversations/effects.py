@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 from conversations.core.types import Outcome
+from conversations.core.values import cleaned
+from conversations.core.words import clean
 from flows.models import Integration
 from mcp_platform import errors, observability, outbound
 from mcp_platform.tenancy.models import Tenant
@@ -93,14 +96,19 @@ def _data(answer: outbound.Answer) -> Any:
     """JSON as its value, other text as text, nothing else: bytes do not belong into a snapshot."""
     if not answer.body:
         return None
-    text = answer.body.decode("utf-8", errors="replace").replace("\x00", "")
+    text = clean(answer.body.decode("utf-8", errors="replace"))
     if "json" not in answer.headers.get("content-type", ""):
         return text
     try:
-        return json.loads(text.replace("\\u0000", ""), parse_constant=_refuse)
+        return cleaned(json.loads(text, parse_constant=_refuse, parse_float=_finite))
     except (ValueError, RecursionError):
         return text
 
 
-def _refuse(constant: str) -> None:
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if isfinite(value) else _refuse(number)
+
+
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")

@@ -18,7 +18,7 @@ from mcp_platform.tenancy.models import Tenant
 
 
 def book(tenant: Tenant, environment_id: int, keys: Iterable[str], starts: str = "") -> Book:
-    """The pinned programs, the one that is about to start, and the current version of every flow that these can reach.
+    """The pinned programs, the one that starts or may start again, and the current version of every flow that these can reach.
 
     Raises errors of `flows` when a pinned version is not there any more or does not compile.
     """

@@ -289,8 +289,11 @@ def recover_queues() -> int:
 
 
 def claim_timers() -> int:
-    """Hand due timers to workers, each to one: by the clock of the database, whatever this process thinks the time is."""
-    forgotten = Q(status=Timer.Status.CLAIMED, claimed_at__lt=timezone.now() - timedelta(seconds=CLAIM_SECONDS))
+    """Hand due timers to workers, each to one: by the clock of the database, whatever this process thinks the time is.
+
+    A claim is no attempt: while the broker is away or the workers are behind, timers are claimed again and again, and fire late.
+    """
+    forgotten = Q(status=Timer.Status.CLAIMED, claimed_at__lt=Now() - timedelta(seconds=CLAIM_SECONDS))
     due = Timer.objects.filter(Q(status=Timer.Status.PENDING) | forgotten, due_at__lte=Now())
     if not due.exists():  # nothing is written while nothing is due
         return 0
@@ -299,7 +302,7 @@ def claim_timers() -> int:
         spent = [timer.pk for timer in found if timer.attempts >= ATTEMPTS]
         Timer.objects.filter(pk__in=spent).update(status=Timer.Status.DEAD)
         Timer.objects.filter(pk__in=[timer.pk for timer in found if timer.attempts < ATTEMPTS]).update(
-            status=Timer.Status.CLAIMED, claimed_at=timezone.now(), attempts=F("attempts") + 1
+            status=Timer.Status.CLAIMED, claimed_at=Now()
         )
         for timer in found:
             if timer.attempts < ATTEMPTS:
@@ -312,6 +315,8 @@ def claim_timers() -> int:
 def fire_timer(tenant: Tenant, *, conversation_id: UUID, token: str) -> Result | None:
     """The turn of a due timer; None when it was cancelled or has fired."""
     observability.bind(conversation_id=conversation_id)
+    # Counted before it fires and outside its transaction: a timer that kills its worker is counted too.
+    Timer.objects.for_tenant(tenant).filter(token=token, status=Timer.Status.CLAIMED).update(attempts=F("attempts") + 1)
     return turn.fire(tenant, conversation_id, token)
 
 

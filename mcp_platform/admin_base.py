@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
+from math import isinf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
 from django.db import models
 from django.forms.utils import ErrorDict, ErrorList
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     ThemeInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
     InlineFormSet = BaseInlineFormSet[Any, Any, Any]
+    ThemeTextarea = forms.Textarea
+    ThemeTextInput = forms.TextInput
 else:
     from django.forms import ModelForm
     from unfold.admin import ModelAdmin as ThemeAdmin
@@ -37,12 +40,12 @@ else:
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
     from unfold.forms import PaginationInlineFormSet as InlineFormSet
     from unfold.sites import UnfoldAdminSite as ThemeSite
+    from unfold.widgets import UnfoldAdminTextareaWidget as ThemeTextarea
+    from unfold.widgets import UnfoldAdminTextInputWidget as ThemeTextInput
 
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSplitDateTimeWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
 )
 
 __all__ = [
@@ -80,7 +83,7 @@ class Site(ThemeSite):
 
     enable_nav_sidebar = True
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         guarded = super().admin_view(view, cacheable)
 
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -172,7 +175,7 @@ class ServiceForm(ModelForm):
 def refused_fields(error: PlatformError) -> list[tuple[str | None, str]]:
     """(field, message) of every fault of a PlatformError; the first name of a path `$.name…` is the field."""
     faults = error.details.get("errors") or error.details.get("problems") or ()
-    found = [(_field_of(fault.get("path", "")), _sentence(fault)) for fault in faults if isinstance(fault, Mapping)]
+    found: list[tuple[str | None, str]] = [(_field_of(fault.get("path", "")), _sentence(fault)) for fault in faults if isinstance(fault, Mapping)]
     return found or [(None, error.message)]
 
 
@@ -185,7 +188,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     return f"{fault.get('path', '')}: {fault.get('message', '')}{expected}".removeprefix(": ")
 
 
-class JsonWidget(UnfoldAdminTextareaWidget):
+class JsonWidget(ThemeTextarea):
     """A mono textarea that grows with its content."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
@@ -206,7 +209,7 @@ class JsonField(forms.JSONField):
         if not value.strip():
             return self.empty_value_of()
         try:
-            return json.loads(value, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+            return json.loads(value, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_float=_finite)
         except json.JSONDecodeError as fault:
             raise forms.ValidationError(f"Not JSON at line {fault.lineno}, column {fault.colno}: {fault.msg}.", code="invalid") from fault
         except (ValueError, RecursionError) as fault:
@@ -243,7 +246,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-class NameWidget(UnfoldAdminTextInputWidget):
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):  # 1e400, which no database takes as JSON
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
+
+
+class NameWidget(ThemeTextInput):
     """A text input that offers names: fast where a select of 100 options times 20 rows is not. The page renders the datalist."""
 
     def __init__(self, datalist: str, attrs: dict[str, Any] | None = None) -> None:
@@ -253,7 +263,7 @@ class NameWidget(UnfoldAdminTextInputWidget):
 class Page(ThemeAdmin):
     """Base of every admin page: 404 for what is not yours, cheap lists, JSON that explains its faults, saves that are service calls."""
 
-    form = ServiceForm
+    form: Any = ServiceForm
     list_per_page = 50
     show_full_result_count = False
     warn_unsaved_form = True
@@ -321,9 +331,9 @@ def tell(request: HttpRequest, error: PlatformError) -> None:
 def mark(form: Any, problems: Problems) -> None:
     """Show problems on the fields of a form that was not submitted."""
     if not form.is_bound and problems:
-        known = {field if field in form.fields else forms.forms.NON_FIELD_ERRORS: ErrorList() for field in problems}
+        known = {field if field in form.fields else NON_FIELD_ERRORS: ErrorList() for field in problems}
         for field, found in problems.items():
-            known[field if field in form.fields else forms.forms.NON_FIELD_ERRORS].extend(found)
+            known[field if field in form.fields else NON_FIELD_ERRORS].extend(found)
         form._errors = ErrorDict(known)
 
 
@@ -344,12 +354,12 @@ def pretty(value: Any) -> SafeString:
 
 
 def text_input(**attrs: Any) -> forms.Widget:
-    widget: forms.Widget = UnfoldAdminTextInputWidget(attrs)
+    widget: forms.Widget = ThemeTextInput(attrs)
     return widget
 
 
 def text_area(**attrs: Any) -> forms.Widget:
-    widget: forms.Widget = UnfoldAdminTextareaWidget(attrs)
+    widget: forms.Widget = ThemeTextarea(attrs)
     return widget
 
 

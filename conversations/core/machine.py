@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from conversations.core import actions, codec, handlers, inputs, states
-from conversations.core.run import NO_PLAN, Fault, Run
+from conversations.core.run import MICROSTEPS, NO_PLAN, Fault, Run
 from conversations.core.types import Book, CancelTimer, Input, SetTimer, Snapshot, Started, Status, Step
 from conversations.core.words import best_text, sentence
 from flows.core.types import HandlerTrigger, Json
@@ -156,8 +156,8 @@ def _recovered(broken: Run, event: Input, fault: Fault, *, handled: bool) -> Ste
     run.emit("failed", failed)
     run.note(note="failed", **error)
     run.error = {"code": fault.code, "message": fault.message}
-    run.limit = RECOVERY_STEPS
-    run.steps = 0
+    run.steps = broken.steps  # counted on: a handler that leads back to a call that fails must come to an end
+    run.limit = min(broken.steps, MICROSTEPS) + RECOVERY_STEPS
     run.switch()
     run.left = run.work.frames != snapshot.frames
     hit = handlers.find(run, HandlerTrigger.ERROR, always=True) if handled and run.plan is not NO_PLAN else None

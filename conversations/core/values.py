@@ -48,15 +48,16 @@ def kept(data: Any) -> Json:
         return None
     if len(written) > LARGEST:
         return None
-    return _cleaned(data) if "\\u0000" in written or "\\ud" in written else data
+    return cleaned(data) if "\\u0000" in written or "\\ud" in written else data
 
 
-def _cleaned(data: Any) -> Json:
+def cleaned(data: Any) -> Json:
+    """JSON without NUL characters and half surrogate pairs, which the database does not take."""
     if isinstance(data, str):
         return clean(data)
     if isinstance(data, dict):
-        return {clean(str(key)): _cleaned(item) for key, item in data.items()}
-    return [_cleaned(item) for item in data] if isinstance(data, list | tuple) else data
+        return {clean(str(key)): cleaned(item) for key, item in data.items()}
+    return [cleaned(item) for item in data] if isinstance(data, list | tuple) else data
 
 
 def _container(value: Any, depth: int) -> Json:

@@ -130,7 +130,8 @@ def run(
     try:
         before = snapshot or codec.snapshot_from_json(json.loads(row.snapshot))
         starts = pending.request.get("flow_id", "")
-        book = queries.book(tenant, row.environment_id, () if starts and event is None else [frame.program for frame in before.frames], starts)
+        root = starts or (before.frames[0].flow_id if before.frames else "")  # also in its current version: `restart` takes that
+        book = queries.book(tenant, row.environment_id, () if starts and event is None else [frame.program for frame in before.frames], root)
     except UNREADABLE as fault:
         if birth is not None or snapshot is not None:
             raise
@@ -144,7 +145,7 @@ def run(
     request = pending.request if pending.earlier is not None else {**pending.request, "input": codec.input_to_json(event)}
     pending = replace(pending, request=request)
     programs = [book.programs[frame.program] for frame in step.snapshot.frames if frame.program in book.programs]
-    sensitive = events.sensitive_slots(programs)
+    sensitive = events.sensitive_slots(book.programs.values())  # also of a flow that has ended in this step
     milliseconds = round(seconds * 1000)
     status = _status(step, dead)
     try:

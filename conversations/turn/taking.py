@@ -94,7 +94,7 @@ def _take(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -
         return _again(row, order)
     if order.kind == Turn.Kind.COMMAND and order.request["type"] == "reset":
         return _reset(tenant, row, order, ran)
-    if not (order.defer or row.awaiting or row.queued) and _wants_session(tenant, row, order.request, order.force_flow):
+    if not (order.defer or row.awaiting or row.queued) and _begins_session(tenant, row, order):
         row, opening = _new_session(tenant, row, order.force_flow or row.flow_key, ran)
         if not row.awaiting:
             return step.run(tenant, row, replace(fresh(row, order), opening=opening), ran)
@@ -130,6 +130,17 @@ def _queue(row: store.Row, order: Order) -> Result:
     if not row.awaiting:
         jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
     return Result(conversation_id=row.id, turn_id=turn_id, number=row.next_turn, status=Turn.Status.QUEUED)
+
+
+def _begins_session(tenant: Tenant, row: store.Row, order: Order) -> bool:
+    """`_wants_session` for a message that comes in. On PostgreSQL its duplicate may have ended the conversation while this one waited for the
+    lock: then it is no new message, and looking again finds the stored reply."""
+    try:
+        return _wants_session(tenant, row, order.request, order.force_flow)
+    except errors.ConversationEnded:
+        if Turn.objects.filter(conversation_id=row.id, client_message_id=order.client_message_id).exists():
+            raise store.TurnTaken from None
+        raise
 
 
 def _wants_session(tenant: Tenant, row: store.Row, request: Mapping[str, Any], force_flow: str) -> bool:
@@ -170,19 +181,26 @@ def _reset(tenant: Tenant, row: store.Row, order: Order, ran: list[Ran]) -> Resu
     Effect.objects.filter(conversation_id=row.id, status=Effect.Status.STARTED).update(
         status=Effect.Status.FAILED, result={"success": False, "code": "discarded"}, finished_at=now
     )
-    given_up = Turn.objects.filter(conversation_id=row.id, status=Turn.Status.RUNNING)
-    for turn_id in list(given_up.values_list("pk", flat=True)):
-        events.publish_end_of_turn(turn_id, row.last_seq)
-    given_up.update(status=Turn.Status.FAILED, error={"error_code": "CONVERSATION_RESET", "message": "The conversation was reset."}, finished_at=now)
+    for turn in Turn.objects.filter(conversation_id=row.id, status=Turn.Status.RUNNING):
+        turn.status, turn.finished_at = Turn.Status.FAILED, now
+        turn.error = {"error_code": "CONVERSATION_RESET", "message": "The conversation was reset."}
+        said = turn.reply or {}
+        turn.reply = {**said, "turn": {**said.get("turn", {}), "status": turn.status}, "error": turn.error}
+        turn.save(update_fields=("status", "finished_at", "error", "reply"))
+        events.publish_end_of_turn(turn.pk, row.last_seq)
     pending = replace(fresh(row, order), request={**order.request, "type": "started", "flow_id": chosen, "inputs": {}, "reset": True})
     if row.queued:
         jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
     snapshot, prologue = _given_up(row) if row.awaiting else (None, ())
-    return step.run(tenant, row, pending, ran, snapshot=snapshot, prologue=prologue)
+    try:
+        return step.run(tenant, row, pending, ran, snapshot=snapshot, prologue=prologue)
+    except ContextLost as fault:
+        log.error("context_lost", conversation_id=str(row.id), fault=str(fault))
+        return step.run(tenant, row, pending, ran, snapshot=_lost_context(row), prologue=_loss_event(row, fault))
 
 
 def _given_up(row: store.Row) -> tuple[Snapshot | None, tuple[Event, ...]]:
-    """The context without the effect that it waited for. One that cannot be loaded is left to `_run`."""
+    """The context without the effect that it waited for. One that cannot be loaded is left to `_reset`."""
     try:
         held = codec.snapshot_from_json(json.loads(row.snapshot))
     except UNREADABLE:

@@ -10,7 +10,7 @@ from flows.admin.problems import Review
 from flows.core import layout
 from flows.core.types import Json
 
-LABEL_LENGTH = 15
+LABEL_LENGTH = 14
 LABELLED = 90  # more arrows than that carry their label as a tooltip only
 
 
@@ -79,5 +79,6 @@ def _label(transition: Mapping[str, Json]) -> str:
 
 def _short(labels: tuple[str, ...]) -> str:
     text = labels[0] if labels else ""
-    cut = text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
-    return f"{cut} +{len(labels) - 1}" if len(labels) > 1 else cut
+    more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
+    room = LABEL_LENGTH - len(more)
+    return (text if len(text) <= room else f"{text[: room - 1]}…") + more

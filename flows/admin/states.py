@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from flows import services
 from flows.admin.problems import Review, flow_page, on_fields, steps
@@ -86,7 +87,7 @@ class TransitionRows(Inline):
     hide_title = True
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        formset = super().get_formset(request, obj, **kwargs)
+        formset: Any = super().get_formset(request, obj, **kwargs)
         formset.refusal = getattr(request, "_refusal", None)
         return formset
 
@@ -122,7 +123,7 @@ class StatePage(TenantPage):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """States are listed on the page of their flow."""
-        return HttpResponseRedirect(flow_page(request.GET["flow"]) if "flow" in request.GET else "../flow/")
+        return HttpResponseRedirect(reverse("admin:flows_flow_changelist"))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return False
@@ -133,12 +134,14 @@ class StatePage(TenantPage):
 
     def flow_of(self, request: HttpRequest, obj: State | None) -> Flow:
         if obj is not None and obj.flow_id is not None:
-            return obj.flow
+            known: Flow = obj.flow
+            return known
         wanted = within(request, Flow.objects.select_related("tenant"), "flows:write")
         try:
-            return wanted.get(pk=request.GET.get("flow"))
+            found: Flow = wanted.get(pk=request.GET.get("flow"))
         except (Flow.DoesNotExist, ValueError, forms.ValidationError) as missing:
             raise Http404("Which flow?") from missing
+        return found
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         open_ = obj is None or obj.flow_id is None or obj.flow.archived_at is None
@@ -213,10 +216,11 @@ class StatePage(TenantPage):
         request._flow = obj.flow_id  # type: ignore[attr-defined]  # where response_delete goes back to
         services.delete_state(obj.tenant, state_id=obj.pk, by=principal(request, obj.tenant))
 
-    def response_post_save_change(self, request: HttpRequest, obj: State) -> HttpResponse:
+    def response_post_save_change(self, request: HttpRequest, obj: State) -> HttpResponseRedirect:
         return HttpResponseRedirect(flow_page(obj.flow_id))
 
-    response_post_save_add = response_post_save_change
+    def response_post_save_add(self, request: HttpRequest, obj: State) -> HttpResponseRedirect:
+        return self.response_post_save_change(request, obj)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         messages.success(request, f"State “{obj_display}” is deleted. Transitions that led to it are problems of the draft now.")

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
@@ -30,6 +31,13 @@ from mcp_platform.admin_base import (
 from mcp_platform.tenancy import permissions, services
 from mcp_platform.tenancy.models import ApiKey, AuditEntry, Membership, Role, Tenant, TokenIssuer, User
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, may, principal, tenants
+
+if TYPE_CHECKING:
+    People = UserAdmin[Any]
+else:
+    People = UserAdmin
+
+admin.site.unregister(Group)  # roles are memberships
 
 ROLE_VARIANTS = {Role.OWNER: "primary", Role.EDITOR: "info", Role.OPERATOR: "success", Role.AGENT: "success"}
 
@@ -98,7 +106,7 @@ class TenantRow(Page):
 
 
 @admin.register(User)
-class UserRow(UserAdmin, Page):  # type: ignore[misc]  # Django's page of users inside the theme
+class UserRow(People, Page):  # type: ignore[misc]  # the two get_form differ in the name of a parameter that Django passes by position
     """People are the platform's, not a tenant's: only superusers see all of them."""
 
     form = UserChangeForm

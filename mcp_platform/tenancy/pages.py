@@ -35,10 +35,13 @@ def may(request: HttpRequest, permission: str, tenant_id: UUID | None = None) ->
 
 def _held(request: HttpRequest) -> Mapping[UUID, frozenset[str]]:
     """Tenant -> permissions of a person who is no superuser; read once in a request."""
-    if not hasattr(request, "_held"):
-        rows = Membership.objects.filter(user_id=request.user.pk, tenant__is_active=True).values_list("tenant_id", "role")
-        request._held = {tenant_id: permissions.of_role(role) for tenant_id, role in rows}
-    held: Mapping[UUID, frozenset[str]] = request._held
+    known: dict[str, Any] = request.__dict__
+    if not isinstance(request.user, User):
+        return {}
+    if "_held" not in known:
+        rows = Membership.objects.filter(user=request.user, tenant__is_active=True).values_list("tenant_id", "role")
+        known["_held"] = {tenant_id: permissions.of_role(role) for tenant_id, role in rows}
+    held: Mapping[UUID, frozenset[str]] = known["_held"]
     return held
 
 
@@ -53,12 +56,13 @@ def tenants(request: HttpRequest, permission: str = "tenants:read") -> QuerySet[
 
 def chosen_tenant(request: HttpRequest) -> Tenant | None:
     """The tenant that the person works in: the one chosen in the switcher, or the only one there is. None: all of them."""
-    if not hasattr(request, "_chosen"):
+    known: dict[str, Any] = request.__dict__
+    if "_chosen" not in known:
         mine = tenants(request)
         wanted = request.session.get(CHOSEN, "") if hasattr(request, "session") else ""
         few = list(mine[:2])
-        request._chosen = mine.filter(pk=wanted).first() if wanted else few[0] if len(few) == 1 else None
-    chosen: Tenant | None = request._chosen
+        known["_chosen"] = mine.filter(pk=wanted).first() if wanted else few[0] if len(few) == 1 else None
+    chosen: Tenant | None = known["_chosen"]
     return chosen
 
 

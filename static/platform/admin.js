@@ -68,5 +68,12 @@
     if (page) window.history.replaceState(null, "", page.dataset.here);
   };
 
-  document.addEventListener("DOMContentLoaded", () => { offerConfig(); markFields(); settle(); });
+  // A large picture opens at its start.
+  const findStart = () => {
+    const graph = document.querySelector(".mcp-graph");
+    const start = graph && graph.querySelector(".start");
+    if (start) graph.scrollTop += start.getBoundingClientRect().top - graph.getBoundingClientRect().top - graph.clientHeight / 2;
+  };
+
+  document.addEventListener("DOMContentLoaded", () => { findStart(); offerConfig(); markFields(); settle(); });
 })();

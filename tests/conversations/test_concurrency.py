@@ -39,6 +39,20 @@ def test_twenty_posts_with_one_id_are_one_turn(office: Tenant) -> None:
     assert ConversationEvent.objects.count() - before == ConversationEvent.objects.filter(turn=turns[1]).count()
 
 
+def test_twenty_posts_of_the_message_that_ends_it_are_one_turn(office: Tenant) -> None:
+    """On PostgreSQL the duplicates find an ended conversation behind the lock, and must still get the reply."""
+    office.settings = {"ended_conversation": "refuse"}
+    begun = services.start(office, flow_id="permit", inputs={"storeys": 2})
+
+    def post(_: int) -> Result:
+        content = {"type": "text", "text": "yes"}
+        return services.process_message(office, conversation_id=begun.conversation_id, content=content, client_message_id="m-1")
+
+    results = at_once(20, post)
+    assert Counter(result.replayed for result in results) == {True: 19, False: 1}
+    assert {result.reply["status"] for result in results} == {"ended"}
+
+
 def test_twenty_starts_with_one_id_are_one_conversation(office: Tenant) -> None:
     results = at_once(20, lambda _: services.start(office, flow_id="permit", client_message_id="s-1"))
     assert Counter(result.replayed for result in results) == {True: 19, False: 1}

@@ -11,6 +11,7 @@ from conversations import effects, services, tasks
 from conversations.core.types import Outcome
 from conversations.models import Conversation, Effect, Turn
 from conversations.turn import Result
+from mcp_platform import outbound
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import LandRegister, calling, check_log, land_register, register_of, said
 from tests.factories import TenantFactory, published
@@ -106,6 +107,25 @@ def test_the_outside_is_too_slow(office: Tenant, land: LandRegister) -> None:
     assert said(begun.conversation_id)[-1] == "The register says: INTEGRATION_TIMEOUT."
 
 
+@pytest.mark.parametrize(
+    ("body", "owner"),
+    [
+        (rb'{"owner": "a\ud800b"}', "a\N{REPLACEMENT CHARACTER}b"),
+        (rb'{"owner": "a\u0000b"}', "a\N{REPLACEMENT CHARACTER}b"),
+        (rb'{"owner": "a\\u0000b"}', "a\\u0000b"),
+        (rb'{"owner": "x", "n": 1e999}', ""),
+    ],
+)
+def test_an_answer_that_the_database_does_not_take(office: Tenant, monkeypatch: pytest.MonkeyPatch, body: bytes, owner: str) -> None:
+    answer = outbound.Answer(status=200, headers={"content-type": "application/json"}, body=body, elapsed_ms=1)
+    monkeypatch.setattr(outbound, "request", lambda *_, **__: answer)
+    begun = services.start(office, flow_id="register")
+    say(office, begun.conversation_id, "12/4")
+    perform(Effect.objects.get())
+    assert said(begun.conversation_id)[-1] == f"It belongs to {owner}."
+    check_log(begun.conversation_id)
+
+
 def test_a_private_address_is_refused(office: Tenant, settings: Any) -> None:
     settings.OUTBOUND_ALLOWED_HOSTS = []
     begun = services.start(office, flow_id="register")
@@ -121,7 +141,9 @@ def test_an_outcome_that_nobody_waits_for_is_discarded(office: Tenant) -> None:
     services.reset(office, conversation_id=begun.conversation_id)
     assert services.deliver(office, effect_id=effect.pk, outcome=Outcome(success=True, data={"owner": "Bob"})) is None
     assert "Bob" not in " ".join(said(begun.conversation_id))
-    assert services.look(office, abandoned).status == "failed"
+    given_up = services.look(office, abandoned)
+    assert (given_up.status, given_up.reply["turn"]["status"]) == ("failed", "failed")
+    assert given_up.reply["error"]["error_code"] == "CONVERSATION_RESET"
     turns = check_log(begun.conversation_id)
     assert [turn.status for turn in turns] == ["done", "failed", "done"]
     assert Conversation.objects.get().awaiting == ""

@@ -334,3 +334,21 @@ def test_starting_over_forgets_everything_but_the_numbers(play: type[Play]) -> N
     assert not old & set(playing.due)
     assert len(playing.due) == len(playing.at.timers) == 2
     assert playing.at.effects == 4
+
+
+def test_an_error_handler_that_leads_back_to_a_failing_call_ends(play: type[Play]) -> None:
+    document = flow(
+        states={
+            "ask": response("Go?", to("call")),
+            "call": {"type": "integration", "config": {"integration_id": "x", "endpoint": "e"}, "transitions": [to("ask", "integration_success")]},
+        },
+        global_handlers={"again": {"on": "error", "mode": "goto", "target_state": "call"}},
+    )
+    playing = play(document).user("yes")
+    calls = 0
+    while playing.at.awaiting and calls < 200:
+        playing.fails()
+        calls += 1
+    assert calls < 100
+    playing.breaks("STATE_EXECUTION_ERROR")
+    assert playing.at.state == "ask"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from conversations import services, tasks
+from conversations import services, tasks, turn
 from conversations.models import Timer, Turn
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import REMINDER, at_once, check_log, said
@@ -68,15 +68,32 @@ def test_an_answer_between_claim_and_fire_wins(office: Tenant) -> None:
     assert [turn.kind for turn in check_log(begun.conversation_id)] == ["start", "message"]
 
 
-def test_a_claim_that_was_forgotten_is_taken_again_three_times(office: Tenant) -> None:
+def forget_the_claim() -> None:
+    Timer.objects.update(claimed_at=timezone.now() - timedelta(minutes=1))
+
+
+def test_a_timer_that_kills_its_workers_is_given_up_after_three(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     services.start(office, flow_id="reminder")
     pass_time(hours=1)
+    monkeypatch.setattr(turn, "fire", lambda *_: None)  # the worker dies in there
     for _ in range(3):
         assert services.claim_timers() == 1
-        Timer.objects.update(claimed_at=timezone.now() - timedelta(minutes=1))  # the worker died
+        fire(Timer.objects.get())
+        forget_the_claim()
     assert services.claim_timers() == 1
     assert Timer.objects.get().status == "dead"
     assert services.claim_timers() == 0
+
+
+def test_a_timer_whose_jobs_are_lost_fires_late(office: Tenant) -> None:
+    begun = services.start(office, flow_id="reminder")
+    pass_time(hours=1)
+    for _ in range(10):  # five minutes without a broker
+        assert services.claim_timers() == 1
+        forget_the_claim()
+    fire(Timer.objects.get())
+    assert said(begun.conversation_id)[-1] == "We will write to you."
+    check_log(begun.conversation_id)
 
 
 @pytest.mark.django_db(transaction=True)

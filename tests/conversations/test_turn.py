@@ -15,7 +15,7 @@ from flows.core.program import compile_program
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import ECHO, PERMIT, check_log, said
 from tests.factories import TenantFactory, published
-from tests.playbook import flow, response, to
+from tests.playbook import ending, flow, response, to
 
 pytestmark = pytest.mark.django_db
 
@@ -190,6 +190,34 @@ def test_reset_begins_from_the_start(office: Tenant) -> None:
     assert fresh.reply["response"]["text"] == "How many storeys?"
     assert services.reset(office, conversation_id=begun.conversation_id, client_message_id="r-1").replayed
     check_log(begun.conversation_id)
+
+
+@pytest.mark.parametrize("broken", [{"frames": 7}, {"frames": [{"program": "gone", "flow_id": "echo", "state": "x", "visit": 1}]}])
+def test_reset_rescues_a_context_that_cannot_be_loaded(office: Tenant, broken: Any) -> None:
+    begun = services.start(office, flow_id="permit")
+    Conversation.objects.filter(pk=begun.conversation_id).update(snapshot=broken)
+    fresh = services.reset(office, conversation_id=begun.conversation_id)
+    assert fresh.reply["response"]["text"] == "How many storeys?"
+    assert ConversationEvent.objects.get(kind="logged").data["name"] == "context_lost"
+    check_log(begun.conversation_id)
+
+
+def test_restart_takes_the_current_version(office: Tenant) -> None:
+    published(office, flow("greeter", states={"ask": response("One.", to("ask"))}))
+    begun = services.start(office, flow_id="greeter")
+    published(office, flow("greeter", states={"ask": response("Two.", to("ask"))}))
+    assert say(office, begun.conversation_id, "hello").reply["response"]["text"] == "One."
+    assert services.send_command(office, conversation_id=begun.conversation_id, name="restart").reply["response"]["text"] == "Two."
+    check_log(begun.conversation_id)
+
+
+def test_a_sensitive_slot_of_a_flow_that_has_just_ended_is_masked(office: Tenant) -> None:
+    asking = {"type": "slot_filling", "config": {"required_slots": ["pin"]}, "transitions": [to("end", "slot_filled")]}
+    published(office, flow("pin", states={"ask": asking, "end": ending()}, slots={"pin": {"type": "text", "sensitive": True}}))
+    trigger = {"type": "trigger_flow", "flow_id": "pin"}
+    published(office, flow("caller", states={"ask": {**response("Thanks.", to("ask")), "entry_actions": [trigger]}}))
+    begun = services.start(office, flow_id="caller")
+    assert say(office, begun.conversation_id, "1234").reply["context_updates"] == {"slots": {"pin": "•••"}}
 
 
 def test_a_poison_flow_is_bounded(office: Tenant) -> None:
