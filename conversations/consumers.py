@@ -38,8 +38,9 @@ BATCH = 64
 INBOX = 256  # frames that wait while one is being worked on
 
 BAD_FRAME, UNAUTHENTICATED, DENIED, NOT_FOUND, BAD_SUBPROTOCOL, TOO_SLOW, OUT_OF_ORDER, THROTTLED, BROKEN = (
-    4400, 4401, 4403, 4404, 4406, 4408, 4409, 4429, 1011,
+    4400, 4401, 4403, 4404, 4406, 4408, 4409, 4429, 4500,
 )  # fmt: skip
+# BROKEN is not 1011: daphne's library refuses to send the codes that RFC 6455 keeps for itself, and the socket would stay open.
 CLOSE_CODES: Mapping[Kind, int] = {
     Kind.INVALID: BAD_FRAME,
     Kind.DENIED: DENIED,
@@ -125,6 +126,7 @@ async def _serve(socket: "Socket") -> None:
         await socket.close(close_code(error), error.message)
     except Exception:
         log.exception("socket_failed")
+        await socket.send_error(errors.Broken())
         await socket.close(BROKEN, "the platform failed")
     finally:
         observability.WEBSOCKET_CONNECTIONS.dec()

@@ -52,7 +52,7 @@ def _workers() -> str:
         return "embedded" if celery.embedded_is_running() else "not started in this process"
     replies = celery.app.control.ping(timeout=0.5)
     if not replies:
-        raise ComponentSick("no Celery worker answers: ./run manage worker")
+        raise ComponentSick("no Celery worker answers: ./run worker")
     return f"{len(replies)} answer"
 
 

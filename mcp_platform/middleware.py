@@ -10,12 +10,12 @@ from django.utils.decorators import sync_and_async_middleware
 from mcp_platform import observability, rest
 from mcp_platform.tenancy import scope
 
-# unfold's Alpine.js evaluates expressions, hence unsafe-eval, on the admin's pages only.
+# unfold's Alpine.js evaluates expressions, hence unsafe-eval, on the admin's pages only; those have no inline script. Swagger UI has some.
 ADMIN_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self' ws: wss:; object-src 'none'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
-PAGE_POLICY = ADMIN_POLICY.replace(" 'unsafe-eval'", "")
+PAGE_POLICY = ADMIN_POLICY.replace("'unsafe-eval'", "'unsafe-inline'")
 
 
 @sync_and_async_middleware

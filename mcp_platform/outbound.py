@@ -67,7 +67,7 @@ def request(
     """One request, one answer. `timeout_ms` bounds the whole exchange. Raises AddressRefused, Unreachable, TimedOut, AnswerTooLarge."""
     allowed = {*settings.OUTBOUND_ALLOWED_HOSTS, *allow_hosts}
     began = time.monotonic()
-    backend = _CheckedBackend(allowed)
+    backend = _CheckedBackend(allowed, began + timeout_ms / 1000)
     pool = httpcore.ConnectionPool(network_backend=backend, ssl_context=httpx.create_ssl_context(trust_env=False), retries=0)
     transport = httpx.HTTPTransport(trust_env=False)
     transport._pool.close()
@@ -109,16 +109,44 @@ def _shown(url: str) -> str:
 
 
 class _CheckedBackend(httpcore.NetworkBackend):
-    def __init__(self, allowed: set[str]) -> None:
-        self._allowed = allowed
+    def __init__(self, allowed: set[str], deadline: float) -> None:
+        self._allowed, self._deadline = allowed, deadline
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None) -> Any:
         address = checked_address(host, port, self._allowed)
-        return self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+        return _BoundedStream(self._inner.connect_tcp(address, port, timeout, local_address, socket_options), self._deadline)
 
     def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> Any:
         raise AddressRefused(path=path)
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    """A connection that ends at `deadline` (monotonic): httpx's own timeouts begin anew with every byte that trickles in."""
+
+    def __init__(self, inner: httpcore.NetworkStream, deadline: float) -> None:
+        self._inner, self._deadline = inner, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._left(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._left(httpcore.WriteTimeout))
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> httpcore.NetworkStream:
+        return _BoundedStream(self._inner.start_tls(ssl_context, server_hostname, self._left(httpcore.ConnectTimeout)), self._deadline)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def _left(self, late: type[httpcore.TimeoutException]) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise late("the time for the whole exchange is over")
+        return left
 
 
 def checked_address(host: str, port: int, allowed: set[str]) -> str:

@@ -21,7 +21,7 @@ HTTP_PORT = env.int("HTTP_PORT", default=8002)
 GRPC_PORT = env.int("GRPC_PORT", default=50051)
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json | console
-STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))  # SQLite file, generated secrets, uploads
+STATE_DIR = Path(env.str("STATE_DIR", default="") or BASE_DIR / "var")  # SQLite file, generated secrets, uploads
 STATE_DIR.mkdir(parents=True, exist_ok=True)
 
 
@@ -45,11 +45,15 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "prefer", "x-correlation-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed", "X-Correlation-ID"]
 
 # ── storage ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 DATABASE_URL = env.str("DATABASE_URL", default="") or env.str("POSTGRES_URI", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
+if TESTING and REDIS_URL:  # test processes run side by side, and each empties its Redis database: one database for each
+    REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{int(env.str('PYTEST_XDIST_WORKER', default='gw0').removeprefix('gw')) + 1}"
 POSTGRES_POOL_SIZE = env.int("POSTGRES_POOL_SIZE", default=10)
 REDIS_POOL_SIZE = env.int("REDIS_POOL_SIZE", default=20)
 CONTEXT_LOCK_TIMEOUT_MS = env.int("CONTEXT_LOCK_TIMEOUT_MS", default=5000)
@@ -100,7 +104,8 @@ if REDIS_URL:
     }
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "mcp_platform.realtime.MemoryLayer"}}
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    # 300 entries are the default, and beyond them it forgets: a used WebSocket ticket would work again.
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 
 # ── external services: unset selects the embedded implementation ────────────────────────────────────────────────────────────────────
 
@@ -216,6 +221,7 @@ AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "mcp_platform.tenancy.throttling.address_of"  # else all people behind a proxy of ours are one
 
 # ── admin theme ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

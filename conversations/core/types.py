@@ -119,7 +119,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """contracts.md "integration result". `code` is set when not `success`: INTEGRATION_TIMEOUT, INTEGRATION_ERROR, unknown_outcome …"""
+    """What came back from outside. `code` is set when not `success`: INTEGRATION_TIMEOUT, INTEGRATION_ERROR, unknown_outcome …"""
 
     success: bool
     status_code: int = 0
@@ -206,7 +206,7 @@ class Step:
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     replies: tuple[Reply, ...] = ()
-    actions: tuple[str, ...] = ()  # actions_performed of contracts.md
+    actions: tuple[str, ...] = ()  # the reply's actions_performed
     confidence: Mapping[str, float] = field(default_factory=dict)
     trace: tuple[Mapping[str, Any], ...] = ()
     visits: tuple[str, ...] = ()

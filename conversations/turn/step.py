@@ -136,6 +136,8 @@ def run(
         if birth is not None or snapshot is not None:
             raise
         raise ContextLost(f"{type(fault).__name__}: {fault}") from fault
+    if snapshot is None and before.seq != row.last_seq:
+        raise ContextLost(f"the context is at event {before.seq}, the log at {row.last_seq}")
     if not before.frames and not starts:
         raise ContextLost("the conversation has never come to a first state")
     event = event or _input(pending, before, book, row.locale, heard)

@@ -280,6 +280,7 @@ class ApiKeyPage(TenantPage):
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
     ) -> Any:
+        context.update(show_save_and_add_another=False, show_save_and_continue=False)
         if obj is not None:
             active = _state_of(obj)[0] in ("active", "ending")
             context.update(key=obj, active=active, can_rotate=active and obj.rotated_to_id is None)
@@ -380,7 +381,7 @@ class IssuerPage(TenantPage):
 @admin.register(AuditEntry)
 class AuditPage(TenantPage):
     permissions: ClassVar = {"view": "audit:read"}
-    change_list_template = "tenancy/audit_list.html"
+    list_before_template = "tenancy/audit_before.html"
     list_display = ("number", "at", "who", "what", "target")
     search_fields = ("action", "actor", "target_id")
     ordering = ("-at", "-number")

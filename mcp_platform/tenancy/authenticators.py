@@ -65,6 +65,8 @@ def recheck(principal: Principal) -> Principal:
         return _member(principal.user.pk, principal.tenant.pk)
     if principal.expires_at is not None and principal.expires_at <= timezone.now():
         raise Unauthenticated("The token has expired.")
+    if principal.issuer_id is not None and not queries.issuer_is_trusted(principal.issuer_id):
+        raise Unauthenticated("The token's issuer is not trusted any more.")
     return principal
 
 
@@ -204,6 +206,7 @@ def issue_ticket(principal: Principal) -> str:
     else:
         body["permissions"] = sorted(principal.permissions)
         body["expires"] = principal.expires_at.timestamp() if principal.expires_at else None
+        body["issuer"] = principal.issuer_id
     return signing.dumps(body, salt=_TICKET_SALT)
 
 
@@ -233,5 +236,6 @@ def _ticket_holder(body: Mapping[str, Any]) -> Principal:
             actor=body["actor"],
             permissions=frozenset(body["permissions"]) & permissions.ALL,
             expires_at=tokens.moment(body["expires"]) if body["expires"] else None,
+            issuer_id=body.get("issuer"),
         )
     )

@@ -65,6 +65,12 @@ def issuers_for(issuer: str, audiences: list[str]) -> list[TokenIssuer]:
         )
 
 
+def issuer_is_trusted(issuer_id: int) -> bool:
+    """Its row is still there, and it and its tenant are active."""
+    with scope.platform_scope():
+        return TokenIssuer.objects.filter(pk=issuer_id, is_active=True, tenant__is_active=True).exists()
+
+
 def members(tenant: Tenant) -> QuerySet[Membership]:
     found: QuerySet[Membership] = Membership.objects.for_tenant(tenant).select_related("user").order_by("created_at", "id")
     return found

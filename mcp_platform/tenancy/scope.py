@@ -32,6 +32,7 @@ class Principal:
     permissions: frozenset[str]
     user: "User | None" = None
     key_id: UUID | None = None
+    issuer_id: int | None = None  # of the row that vouches for a JWT
     expires_at: datetime | None = None
 
     def may(self, permission: str) -> bool:

@@ -60,6 +60,7 @@ def principal_of(token: str) -> Principal:
         tenant=trusted.tenant,
         actor=f"jwt:{verified['sub']}"[:200],
         permissions=permissions.of_roles(verified.get(trusted.role_claim)),
+        issuer_id=trusted.pk,
         expires_at=moment(float(verified["exp"]) + LEEWAY_SECONDS),
     )
 

@@ -110,7 +110,7 @@ def test_the_outside_is_too_slow(office: Tenant, land: LandRegister) -> None:
 @pytest.mark.parametrize(
     ("body", "owner"),
     [
-        (rb'{"owner": "a\ud800b"}', "a\N{REPLACEMENT CHARACTER}b"),
+        (rb'{"owner": "a\ud800b"}', "a?b"),
         (rb'{"owner": "a\u0000b"}', "a\N{REPLACEMENT CHARACTER}b"),
         (rb'{"owner": "a\\u0000b"}', "a\\u0000b"),
         (rb'{"owner": "x", "n": 1e999}', ""),

@@ -350,5 +350,5 @@ def test_an_error_handler_that_leads_back_to_a_failing_call_ends(play: type[Play
         playing.fails()
         calls += 1
     assert calls < 100
-    playing.breaks("STATE_EXECUTION_ERROR")
+    playing.breaks("INTEGRATION_ERROR")
     assert playing.at.state == "ask"

@@ -10,6 +10,7 @@ from conversations import errors, services
 from conversations.core import machine
 from conversations.models import Conversation, ConversationEvent, Turn
 from flows import queries as flow_queries
+from flows import services as flow_services
 from flows.core.definition import parse
 from flows.core.program import compile_program
 from mcp_platform.tenancy.models import Tenant
@@ -205,7 +206,8 @@ def test_reset_rescues_a_context_that_cannot_be_loaded(office: Tenant, broken: A
 def test_restart_takes_the_current_version(office: Tenant) -> None:
     published(office, flow("greeter", states={"ask": response("One.", to("ask"))}))
     begun = services.start(office, flow_id="greeter")
-    published(office, flow("greeter", states={"ask": response("Two.", to("ask"))}))
+    flow_services.import_flow(office, document=flow("greeter", states={"ask": response("Two.", to("ask"))}), replace=True, by=None)
+    flow_services.publish(office, flow_id="greeter", by=None)
     assert say(office, begun.conversation_id, "hello").reply["response"]["text"] == "One."
     assert services.send_command(office, conversation_id=begun.conversation_id, name="restart").reply["response"]["text"] == "Two."
     check_log(begun.conversation_id)

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from conversations import consumers, events, services
+from conversations import consumers, events, queries, services
 from conversations.models import ConversationEvent, Turn
 from conversations.turn import Result
 from mcp_platform.tenancy import authenticators, scope
@@ -351,3 +351,16 @@ async def test_too_many_messages(watched: Watched, settings: Any) -> None:
         code, before = await closed(socket)
     assert (code, before[-1]["error_code"]) == (consumers.THROTTLED, "RATE_LIMITED")
     assert await sync_to_async(Turn.objects.count)() == 3
+
+
+async def test_a_socket_that_fails_is_told_and_closed(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> int:
+        raise RuntimeError("the shared cache is away")
+
+    monkeypatch.setattr(queries, "last_seq", fail)
+    async with watched.open() as socket:
+        await say(socket, type="authenticate", token=watched.token)
+        assert (await frame(socket, "error"))["error_code"] == "INTERNAL_ERROR"
+        with pytest.raises(ConnectionClosed):
+            await frame(socket)
+        assert socket.close_code == consumers.BROKEN

@@ -1,6 +1,7 @@
 """What the composition refuses, and what the script says on a bare machine."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,11 +70,26 @@ def test_the_script_says_what_to_install_when_venv_is_missing(tmp_path: Path) ->
 
 def test_every_variable_of_the_settings_is_documented() -> None:
     source = (ROOT / "mcp_platform/settings.py").read_text()
-    documented = {line.split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line and not line.startswith("#")}
-    import re
-
-    read = set(re.findall(r'(?:env\.\w+|_kept_secret)\("([A-Z_]+)"', source)) - {"ENV_FILE", "POSTGRES_URI"}
+    documented = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    read = set(re.findall(r'(?:env\.\w+|_kept_secret)\("([A-Z_]+)"', source)) - {"ENV_FILE", "POSTGRES_URI", "PYTEST_XDIST_WORKER"}
     assert read == documented
+
+
+def test_the_example_of_the_environment_is_the_defaults(tmp_path: Path) -> None:
+    copy = tmp_path / ".env"
+    copy.write_text(re.sub(r"^#([A-Z_]+=)", r"\1", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
+    code = "from mcp_platform import settings as s; print(sorted((k, str(v)) for k, v in vars(s).items() if k.isupper() and k != 'SECRET_KEY'))"
+    bare = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
+    shown = [
+        subprocess.run([sys.executable, "-c", code], env={**bare, "ENV_FILE": file}, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for file in (str(copy), os.devnull)
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_a_check_that_fails_ends_the_check() -> None:
+    body = (ROOT / "run").read_text().split("check() {")[1].split("\n}")[0]
+    assert "&&" not in body.replace("# not &&", "")  # set -e lets the first half of a && b fail
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_URI", "DATABASE_URL"])

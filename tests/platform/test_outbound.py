@@ -1,5 +1,6 @@
 """The one HTTP client: what it refuses to call, and what it does when the other side misbehaves."""
 
+import contextlib
 import http.server
 import threading
 import time
@@ -18,6 +19,11 @@ class Other(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/slow":
             time.sleep(1)
+        if self.path == "/trickle":  # headers, a byte at a time, for about four seconds
+            with contextlib.suppress(OSError):
+                for letter in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 20:
+                    self.wfile.write(bytes([letter]))
+                    time.sleep(0.1)
         self.send_response(302 if self.path == "/moved" else 200)
         self.send_header("Location", "http://169.254.169.254/latest")
         self.end_headers()
@@ -71,6 +77,13 @@ def test_a_redirect_is_not_followed(other: str) -> None:
 def test_a_slow_answer_times_out(other: str) -> None:
     with pytest.raises(outbound.TimedOut):
         outbound.request("GET", f"{other}/slow", timeout_ms=200)
+
+
+def test_headers_that_trickle_in_do_not_stretch_the_time(other: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(outbound.TimedOut):
+        outbound.request("GET", f"{other}/trickle", timeout_ms=400)
+    assert time.monotonic() - began < 3
 
 
 def test_a_huge_answer_is_cut_off(other: str) -> None:

@@ -325,6 +325,15 @@ def test_a_ticket_works_once(tenant: Tenant, principal: Principal) -> None:
         authenticators.redeem_ticket(answer["ticket"])
 
 
+def test_a_used_ticket_is_remembered_among_many(principal: Principal) -> None:
+    ticket = authenticators.issue_ticket(principal)
+    authenticators.redeem_ticket(ticket)
+    for _ in range(400):
+        authenticators.redeem_ticket(authenticators.issue_ticket(principal))
+    with pytest.raises(Unauthenticated):
+        authenticators.redeem_ticket(ticket)
+
+
 def test_a_ticket_ends_after_a_minute(principal: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = authenticators.issue_ticket(principal)
     now = time.time()

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from mcp_platform.errors import Invalid, Unavailable
 from mcp_platform.tenancy import credentials, permissions, services, tokens
-from mcp_platform.tenancy.authenticators import authenticate_bearer
+from mcp_platform.tenancy.authenticators import authenticate_bearer, issue_ticket, recheck, redeem_ticket
 from mcp_platform.tenancy.errors import AlreadyExists, CannotGrant, Unauthenticated
 from mcp_platform.tenancy.models import Role, Tenant, TokenIssuer, User
 from mcp_platform.tenancy.queries import principal_of_user
@@ -353,3 +353,20 @@ def test_only_who_may_everything_may_trust_an_issuer(tenant: Tenant, owner: User
     with pytest.raises(CannotGrant):
         services.add_issuer(tenant, **GOOD, by=principal_of_user(editor, tenant))
     assert services.add_issuer(tenant, **GOOD, by=principal_of_user(owner, tenant)).tenant == tenant
+
+
+@pytest.mark.parametrize("end", ["paused", "removed", "suspended"])
+def test_sockets_and_tickets_end_with_the_trust_in_their_issuer(end: str, tenant: Tenant, issuer: Issuer, trusted: TokenIssuer) -> None:
+    principal = enter(issuer.token(roles=["owner"]))
+    ticket = issue_ticket(principal)
+    assert recheck(principal) == principal
+    if end == "paused":
+        services.change_issuer(tenant, issuer_id=trusted.pk, changes={"is_active": False}, by=None)
+    elif end == "removed":
+        services.remove_issuer(tenant, issuer_id=trusted.pk, by=None)
+    else:
+        services.set_tenant_active(tenant, active=False, by=None)
+    with pytest.raises(Unauthenticated):
+        recheck(principal)
+    with pytest.raises(Unauthenticated):
+        redeem_ticket(ticket)
