@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-import os  # noqa: TID251  settings cannot name themselves
+import os
 import sys
 
 from django.core.management import execute_from_command_line

@@ -85,6 +85,7 @@ class Turn(LogModel):
     trace = models.JSONField(default=list)
     error = models.JSONField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_at = models.DateTimeField(null=True, help_text="When a worker took it from the queue")
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 

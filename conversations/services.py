@@ -261,19 +261,39 @@ def _recover(effect: Effect) -> None:
 
 
 def run_queued(tenant: Tenant, *, conversation_id: UUID) -> int:
-    """Run the queued turns of a conversation in the order in which they arrived, until one waits for an effect; how many ran."""
+    """Run the queued turns of a conversation in the order in which they arrived, until one waits for an effect; how many ran.
+
+    Of several jobs for the same queue one runs it, the others leave at once.
+    """
     observability.bind(conversation_id=conversation_id)
-    count = 0
-    while _note_attempt(conversation_id) and turn.run_queued(tenant, conversation_id):
-        count += 1
+    count = idle = 0
+    while idle < 2 and (turn_id := _claim_queued(conversation_id)):  # looked at twice: an effect may end while the claim is given back
+        try:
+            ran = turn.run_queued(tenant, conversation_id, turn_id)
+        except LockTimeout:
+            _unclaim(turn_id)
+            raise
+        if ran:
+            count += 1
+        else:
+            idle += 1
+            _unclaim(turn_id)
     return count
 
 
-def _note_attempt(conversation_id: UUID) -> bool:
-    """Counted before it runs and outside its transaction: a turn that kills its worker is counted too."""
+def _claim_queued(conversation_id: UUID) -> UUID | None:
+    """The turn that is next, when nobody is at it. Counted before it runs and outside its transaction: a turn that kills its worker is counted
+    too, and taken up again when the claim is old."""
     first = Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, conversation__awaiting="").order_by("number")
     found = first.values_list("pk", flat=True).first()
-    return found is not None and bool(Turn.objects.filter(pk=found, status=Turn.Status.QUEUED).update(attempts=F("attempts") + 1))
+    free = Q(claimed_at=None) | Q(claimed_at__lt=Now() - timedelta(seconds=CLAIM_SECONDS))
+    mine = Turn.objects.filter(free, pk=found, status=Turn.Status.QUEUED)
+    return found if found is not None and mine.update(attempts=F("attempts") + 1, claimed_at=Now()) else None
+
+
+def _unclaim(turn_id: UUID) -> None:
+    """It has not run, and that was not its fault."""
+    Turn.objects.filter(pk=turn_id, status=Turn.Status.QUEUED).update(attempts=F("attempts") - 1, claimed_at=None)
 
 
 def recover_queues() -> int:

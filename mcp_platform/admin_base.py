@@ -83,6 +83,10 @@ class Site(ThemeSite):
 
     enable_nav_sidebar = True
 
+    def may(self, request: HttpRequest, permission: str) -> bool:
+        """Whether the sidebar shows an entry that needs this."""
+        return True
+
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         guarded = super().admin_view(view, cacheable)
 
@@ -119,7 +123,7 @@ def environment(request: HttpRequest) -> list[str]:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar, from settings.ADMIN_NAVIGATION: only what this user may open."""
-    sections = [(title, [entry for entry in entries if _may_open(request, entry["to"])]) for title, entries in settings.ADMIN_NAVIGATION]
+    sections = [(title, [entry for entry in entries if _may_open(request, entry)]) for title, entries in settings.ADMIN_NAVIGATION]
     links = {link: entry["to"] for _, entries in sections for entry in entries for link in _links(entry)}
     here = max((link for link in links if request.path.startswith(link)), key=len, default="")
     if here == _link("index") and request.path != here:
@@ -131,9 +135,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _may_open(request: HttpRequest, to: str) -> bool:
-    page = _page_of(to)
-    return page.has_view_or_change_permission(request) if page is not None else "." not in to
+def _may_open(request: HttpRequest, entry: Mapping[str, str]) -> bool:
+    site: Any = admin.site
+    if "needs" in entry and not site.may(request, entry["needs"]):
+        return False
+    page = _page_of(entry["to"])
+    return page.has_view_or_change_permission(request) if page is not None else "." not in entry["to"]
 
 
 def _page_of(to: str) -> Any:

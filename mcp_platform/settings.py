@@ -225,7 +225,8 @@ AXES_CLIENT_IP_CALLABLE = "mcp_platform.tenancy.throttling.address_of"  # else a
 
 # ── admin theme ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# (section, pages): `to` is a model or the name of an admin URL, `also` a model whose pages belong to it, `badge` counts what needs attention.
+# (section, pages): `to` is a model or the name of an admin URL, `also` a model whose pages belong to it, `needs` a permission,
+# `badge` counts what needs attention.
 ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
     (
         "Conversations",
@@ -233,7 +234,7 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Dashboard", "icon": "dashboard", "to": "index"},
             {"title": "Flows", "icon": "account_tree", "to": "flows.flow", "also": "flows.state", "badge": "flows.admin.flows.drafts_with_problems"},
             {"title": "Conversations", "icon": "forum", "to": "conversations.conversation"},
-            {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try"},
+            {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try", "needs": "conversations:write"},
         ],
     ),
     (

@@ -74,11 +74,11 @@ def deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, A
     return _counted(tenant, work)
 
 
-def run_queued(tenant: Tenant, conversation_id: UUID) -> bool:
-    """Run the turn that has waited longest; False when there is none or the conversation waits for an effect."""
+def run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID) -> bool:
+    """Run the turn that has waited longest; False when that is another one, or the conversation waits for an effect."""
 
     def work(ran: list[Ran]) -> bool:
-        return _run_queued(tenant, conversation_id, ran)
+        return _run_queued(tenant, conversation_id, turn_id, ran)
 
     return _counted(tenant, work)
 
@@ -230,12 +230,12 @@ def _deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, 
     return done
 
 
-def _run_queued(tenant: Tenant, conversation_id: UUID, ran: list[Ran]) -> bool:
+def _run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID, ran: list[Ran]) -> bool:
     row = store.lock(tenant.pk, conversation_id, "")
     if row is None or row.awaiting or not row.queued:
         return False
     turn = Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED).order_by("number").first()
-    if turn is None:
+    if turn is None or turn.pk != turn_id:
         return False
     pending = _stored(turn)
     if turn.attempts > store.ATTEMPTS:

@@ -92,6 +92,7 @@ class FlowPage(ReleasePages, TenantPage):
     permissions: ClassVar = {"view": "flows:read", "add": "flows:write", "change": "flows:write", "delete": "flows:write", "publish": "flows:publish"}
     form = FlowForm
     change_form_template = "flows/flow_page.html"
+    change_list_template = "flows/flow_list.html"
     list_display = ("title", "live", "problems", "draft", "updated_at")
     list_filter = (ArchivedFilter, ProblemFilter)
     search_fields = ("name", "flow_id")
@@ -134,12 +135,7 @@ class FlowPage(ReleasePages, TenantPage):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         return super().changelist_view(request, {**(extra_context or {}), "title": "Flows", "import_url": self.to("import")})
 
-    change_list_template = "flows/flow_list.html"
-
     # ── one flow ──
-
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        return super().change_view(request, object_id, form_url, extra_context)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None

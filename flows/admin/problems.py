@@ -49,6 +49,12 @@ class Found:
         return str(self.rest[0]) if self.rest else ""
 
     @property
+    def short(self) -> str:
+        """For a place that says itself where it is."""
+        expected = f" Expected: {self.problem.expected}." if self.problem.expected else ""
+        return f"{'' if self.is_error else 'Warning: '}{self.problem.message}{expected}"
+
+    @property
     def sentence(self) -> str:
         """For under a field: the rest of the path when it goes deeper than the field."""
         deeper = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.rest[1:]).removeprefix(".")

@@ -161,7 +161,6 @@ class StatePage(TenantPage):
             flow_url=flow_page(review.flow.pk),
             found=found,
             state_names=names,
-            names_before=names[: names.index(obj.name)][-1:] if change and obj and obj.name in names else [],
             configs=CONFIGS,
             incoming=[
                 name
@@ -178,9 +177,7 @@ class StatePage(TenantPage):
         for one in found:
             if one.field == "transitions" and len(one.rest) > 1:
                 field = str(one.rest[2]) if len(one.rest) > 2 else "target_state"
-                rows.setdefault(int(one.rest[1]), {}).setdefault(field, []).append(
-                    one.sentence.partition(": ")[2] if len(one.rest) > 1 else one.sentence
-                )
+                rows.setdefault(int(one.rest[1]), {}).setdefault(field, []).append(one.short)
         for formset in formsets:
             for index, form in enumerate(formset.formset.initial_forms):
                 mark(form, rows.get(index, {}))

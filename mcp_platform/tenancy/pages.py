@@ -92,6 +92,10 @@ class TenantSite(Site):
     def extra_urls(self) -> list[Any]:
         return [path("tenant/", self.admin_view(require_POST(self.switch)), name="switch_tenant")]
 
+    def may(self, request: HttpRequest, permission: str) -> bool:
+        chosen = chosen_tenant(request)
+        return may(request, permission, chosen.pk if chosen else None)
+
     def switch(self, request: HttpRequest) -> HttpResponse:
         wanted = request.POST.get("tenant", "")
         if wanted:

@@ -73,6 +73,17 @@ def test_sixty_four_posts_are_sixty_four_turns(office: Tenant) -> None:
     check_log(begun.conversation_id)
 
 
+def test_many_jobs_for_one_queue_run_every_turn_once(office: Tenant) -> None:
+    begun = services.start(office, flow_id="echo")
+    for number in range(30):
+        content = {"type": "text", "text": f"message {number}"}
+        services.process_message(office, conversation_id=begun.conversation_id, content=content, client_message_id=f"m-{number}", defer=True)
+    counts = at_once(16, lambda _: services.run_queued(office, conversation_id=begun.conversation_id))
+    assert sum(counts) == 30
+    turns = check_log(begun.conversation_id)
+    assert {(turn.status, turn.attempts) for turn in turns} == {("done", 1)}
+
+
 def test_conversations_do_not_wait_for_each_other(office: Tenant) -> None:
     begun = [services.start(office, flow_id="permit") for _ in range(16)]
 

@@ -1,12 +1,14 @@
 """Turns: exactly once, in order of arrival, with the failures that contracts name."""
 
 import time
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
-from conversations import errors, services
+from conversations import errors, services, turn
 from conversations.core import machine
 from conversations.models import Conversation, ConversationEvent, Turn
 from flows import queries as flow_queries
@@ -124,6 +126,32 @@ def test_a_queued_turn_that_kills_its_workers_is_given_up(office: Tenant) -> Non
     assert [turn.status for turn in turns] == ["done", "dead", "done"]
     assert turns[1].reply is not None
     assert turns[1].reply["response"]["text"].startswith("Sorry")
+
+
+def test_a_queued_turn_whose_worker_died_is_taken_up_again(office: Tenant) -> None:
+    begun = services.start(office, flow_id="echo")
+    accepted = say(office, begun.conversation_id, "hello", "m-1", defer=True)
+    Turn.objects.filter(pk=accepted.turn_id).update(attempts=1, claimed_at=timezone.now())
+    assert services.run_queued(office, conversation_id=begun.conversation_id) == 0  # somebody is at it
+    Turn.objects.filter(pk=accepted.turn_id).update(claimed_at=timezone.now() - timedelta(minutes=1))
+    assert services.run_queued(office, conversation_id=begun.conversation_id) == 1
+    check_log(begun.conversation_id)
+
+
+def test_a_busy_conversation_costs_a_queued_turn_no_attempt(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = services.start(office, flow_id="echo")
+    accepted = say(office, begun.conversation_id, "hello", "m-1", defer=True)
+
+    def busy(*_: Any) -> Any:
+        raise errors.LockTimeout
+
+    with monkeypatch.context() as patched:
+        patched.setattr(turn, "run_queued", busy)
+        for _ in range(5):
+            with pytest.raises(errors.LockTimeout):
+                services.run_queued(office, conversation_id=begun.conversation_id)
+    assert Turn.objects.get(pk=accepted.turn_id).attempts == 0
+    assert services.run_queued(office, conversation_id=begun.conversation_id) == 1
 
 
 # ── failures that contracts name ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -136,6 +136,8 @@ def test_a_viewer_reads_and_changes_nothing(office: Tenant) -> None:
         assert client.post(address).status_code in (403, 404), address
     assert client.get(reverse("admin:tenancy_apikey_changelist")).status_code == 403
     assert client.get(reverse("admin:tenancy_auditentry_changelist")).status_code == 403
+    assert client.get(reverse("admin:conversations_conversation_try")).status_code == 403
+    assert "Try a flow" not in client.get("/admin/").content.decode()
     state = State.objects.for_tenant(office)[0]
     assert client.post(reverse("admin:flows_state_change", args=(state.pk,)), {"name": "x"}).status_code == 403
     flow.refresh_from_db()
@@ -153,6 +155,7 @@ def test_nobody_without_a_session_or_staff_rights_gets_in(office: Tenant) -> Non
 def test_the_pages_forbid_scripts_of_other_origins(office: Tenant) -> None:
     policy = signed_in(member(office)).get("/admin/").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
+    assert "script-src 'self' 'unsafe-eval';" in policy
     assert "frame-ancestors 'none'" in policy
 
 

@@ -92,3 +92,14 @@ def test_log_lines_are_json_with_the_ids_of_the_request(capsys: pytest.CaptureFi
         "level": "info",
     }
     assert (theirs["event"], theirs["correlation_id"]) == ("plain text", "c-1")
+
+
+def test_pages_of_named_origins_may_send_and_read_our_headers(client: Client, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    origin = {"Origin": "https://app.example.org"}
+    asked = {**origin, "Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization, if-match, prefer"}
+    allowed = client.options("/api/v1/flows/x", headers=asked).headers["Access-Control-Allow-Headers"]
+    assert {"authorization", "if-match", "prefer", "idempotency-key"} <= set(allowed.split(", "))
+    shown = client.get("/api/v1/nothing", headers=origin).headers["Access-Control-Expose-Headers"]
+    assert {"ETag", "Retry-After", "Location"} <= set(shown.split(", "))
+    assert "Access-Control-Allow-Origin" not in client.get("/api/v1/nothing", headers={"Origin": "https://evil.example"}).headers

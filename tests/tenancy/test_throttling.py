@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from mcp_platform.errors import Unavailable
 from mcp_platform.tenancy import throttling
 from mcp_platform.tenancy.errors import Unauthenticated
-from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.models import Tenant, User
 from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.throttling import TooMany, spend
 from tests.tenancy.clients import client_of
@@ -179,3 +179,19 @@ def test_guessing_over_http_is_throttled(settings: Settings, tenant: Tenant, cli
     settings.ADDRESS_RATE_LIMIT = "3/minute"
     answers = [client.get("/api/v1/tenant", headers={"Authorization": f"Bearer mcp_aaaaaaaaaa_{number}"}).status_code for number in range(5)]
     assert answers == [401, 401, 401, 429, 429]
+
+
+@pytest.mark.django_db
+def test_a_lock_out_behind_a_proxy_is_for_one_address(settings: Settings, client: Client, owner: User) -> None:
+    settings.TRUSTED_PROXIES = 1
+    owner.set_password("right")
+    owner.is_staff = True
+    owner.save()
+
+    def log_in(address: str, password: str) -> int:
+        form = {"username": owner.username, "password": password}
+        return client.post("/admin/login/", form, headers={"X-Forwarded-For": address}).status_code
+
+    assert [log_in("198.51.100.1", "wrong") for _ in range(9)][-1] == 429
+    assert log_in("198.51.100.1", "right") == 429
+    assert log_in("198.51.100.2", "right") == 302

@@ -20,6 +20,7 @@ from clients.chat.client import Chat
 from demo.permit_desk import PERMIT_DESK, SCRIPT
 from flows import queries as flow_queries
 from flows import services as flow_services
+from mcp_platform.management.commands.serve import require_free
 from mcp_platform.tenancy import scope, services
 from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, User
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-serve", action="store_true", help="End after the scripted conversation.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_free("127.0.0.1", options["port"])
         self._say("1  Database: migrations")
         call_command("migrate", verbosity=0)
         self._say("2  Demo tenant: users, API key, the flow 'Permit desk'")

@@ -1,10 +1,11 @@
 """`manage.py serve`: migrate, then serve everything with daphne."""
 
+import socket
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 
 class Command(BaseCommand):
@@ -16,10 +17,21 @@ class Command(BaseCommand):
         parser.add_argument("--no-migrate", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_free(options["host"], options["port"])
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0)
         self.stderr.write(f"Serving http://{options['host']}:{options['port']}/ (admin at /admin/, API documentation at /api/docs/). Ctrl-C stops.")
         serve(options["host"], options["port"])
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises CommandError when somebody listens there: daphne itself would only log it and go on without a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as taken:
+            raise CommandError(f"Port {port} on {host} is taken ({taken.strerror}); choose another one with --port.") from taken
 
 
 def serve(host: str, port: int) -> None:
