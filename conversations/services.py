@@ -286,9 +286,11 @@ def _claim_queued(conversation_id: UUID) -> UUID | None:
     too, and taken up again when the claim is old."""
     first = Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, conversation__awaiting="").order_by("number")
     found = first.values_list("pk", flat=True).first()
+    if found is None:
+        return None
     free = Q(claimed_at=None) | Q(claimed_at__lt=Now() - timedelta(seconds=CLAIM_SECONDS))
     mine = Turn.objects.filter(free, pk=found, status=Turn.Status.QUEUED)
-    return found if found is not None and mine.update(attempts=F("attempts") + 1, claimed_at=Now()) else None
+    return found if mine.update(attempts=F("attempts") + 1, claimed_at=Now()) else None
 
 
 def _unclaim(turn_id: UUID) -> None:
@@ -321,9 +323,7 @@ def claim_timers() -> int:
         found = list(due.select_for_update(skip_locked=True).order_by("due_at")[:BATCH])
         spent = [timer.pk for timer in found if timer.attempts >= ATTEMPTS]
         Timer.objects.filter(pk__in=spent).update(status=Timer.Status.DEAD)
-        Timer.objects.filter(pk__in=[timer.pk for timer in found if timer.attempts < ATTEMPTS]).update(
-            status=Timer.Status.CLAIMED, claimed_at=Now()
-        )
+        Timer.objects.filter(pk__in=[timer.pk for timer in found if timer.attempts < ATTEMPTS]).update(status=Timer.Status.CLAIMED, claimed_at=Now())
         for timer in found:
             if timer.attempts < ATTEMPTS:
                 jobs.enqueue(

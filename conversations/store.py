@@ -4,8 +4,6 @@ PostgreSQL: one SELECT … FOR UPDATE, then one data-modifying CTE. SQLite: plai
 lock is given is the order of arrival. Everything else in this app goes by the ORM.
 """
 
-
-
 import json
 import random
 import time
@@ -451,6 +449,7 @@ _LITE_EFFECT = f"INSERT INTO {_F} ({_EFFECT_INSERT}) VALUES ({_marks(11)}, 'star
 
 def _save_sqlite(write: Write, birth: Birth | None) -> None:
     tenant, conversation, turn, at = _id(write.tenant_id), _id(write.conversation_id), _id(write.turn.id), _time(write.at)
+    events = [(tenant, conversation, turn, at, seq, kind, dump(data)) for seq, kind, data in write.events]  # NotStorable comes before the first write
     with connection.cursor() as cursor:
         if birth is not None:
             cursor.execute(_LITE_BIRTH, _birth_values(write, birth))
@@ -461,7 +460,7 @@ def _save_sqlite(write: Write, birth: Birth | None) -> None:
         cursor.execute(_LITE_TURN_AGAIN if write.turn.exists else _LITE_TURN, _turn_values(write))
         if cursor.rowcount != 1:
             raise TurnTaken
-        cursor.executemany(_LITE_EVENT, [(tenant, conversation, turn, at, seq, kind, dump(data)) for seq, kind, data in write.events])
+        cursor.executemany(_LITE_EVENT, events)
         if write.timers:
             due = [(token, _time(write.at + timedelta(milliseconds=after))) for token, after in write.timers]
             cursor.executemany(_LITE_TIMER, [(tenant, conversation, token, when) for token, when in due])

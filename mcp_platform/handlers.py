@@ -14,8 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.db import close_old_connections
+from django.http import HttpResponse
 
 from mcp_platform import middleware, observability, rest
 from mcp_platform.tenancy import scope
@@ -72,18 +73,27 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 class HotWSGIHandler(WSGIHandler):
+    """A hot request fires no request signals either, so the server's threads keep their database connection instead of fetching one from
+    the pool for each request; POSTGRES_POOL_SIZE must cover the threads of a process."""
+
     def __init__(self, routes: HotRoutes) -> None:
         super().__init__()
         self._routes = tuple(routes)
 
-    def get_response(self, request: HttpRequest) -> Any:
-        if request.method == "POST" and "HTTP_ORIGIN" not in request.META:
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST" and "HTTP_ORIGIN" not in environ:
             for pattern, view in self._routes:
-                if found := pattern.fullmatch(request.path_info):
-                    return self._answer(view, _ids(found), request)
-        return super().get_response(request)
+                if found := pattern.fullmatch(environ["PATH_INFO"]):
+                    response = _answer_here(view, _ids(found), environ)
+                    start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+                    return [response.content]
+        return super().__call__(environ, start_response)
 
-    @staticmethod
-    def _answer(view: Any, arguments: dict[str, Any], request: HttpRequest) -> HttpResponse:
-        with observability.correlated(request.META.get("HTTP_X_CORRELATION_ID", "")) as correlation_id, scope.enter(()):
-            return middleware.finish(request, view.sync(request, **arguments), correlation_id)
+
+def _answer_here(view: Any, arguments: dict[str, Any], environ: Any) -> HttpResponse:
+    request = WSGIRequest(environ)
+    with observability.correlated(request.META.get("HTTP_X_CORRELATION_ID", "")) as correlation_id, scope.enter(()):
+        response = view.sync(request, **arguments)
+        if response.status_code >= 500:
+            close_old_connections()  # one that broke is replaced with the next request
+        return middleware.finish(request, response, correlation_id)

@@ -153,7 +153,7 @@ def checked_address(host: str, port: int, allowed: set[str]) -> str:
     """The address to connect to. Raises AddressRefused when any address of the name is not public, Unreachable when the name has none."""
     try:
         found = [row[4][0] for row in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except OSError as fault:
+    except (OSError, UnicodeError) as fault:  # the latter for labels that are empty or too long
         raise Unreachable(f"The name {host} cannot be resolved.", host=host) from fault
     if host not in allowed and f"{host}:{port}" not in allowed:
         for address in found:

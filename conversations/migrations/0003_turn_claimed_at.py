@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('conversations', '0002_row_level_security'),
+        ("conversations", "0002_row_level_security"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='turn',
-            name='claimed_at',
-            field=models.DateTimeField(help_text='When a worker took it from the queue', null=True),
+            model_name="turn",
+            name="claimed_at",
+            field=models.DateTimeField(help_text="When a worker took it from the queue", null=True),
         ),
     ]

@@ -1,6 +1,7 @@
 """Turns: exactly once, in order of arrival, with the failures that contracts name."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from conversations import errors, services, turn
 from conversations.core import machine
+from conversations.core.types import Event
 from conversations.models import Conversation, ConversationEvent, Turn
 from flows import queries as flow_queries
 from flows import services as flow_services
@@ -310,6 +312,21 @@ def test_a_value_that_cannot_be_stored_fails_the_turn(office: Tenant) -> None:
     begun = services.start(office, flow_id="nan")
     result = say(office, begun.conversation_id, "yes")
     assert result.status in ("failed", "done")  # the engine may refuse the value itself
+    check_log(begun.conversation_id)
+
+
+def test_an_event_that_cannot_be_stored_fails_the_turn(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = services.start(office, flow_id="echo")
+    real = machine.advance
+
+    def with_nan(*args: Any, **more: Any) -> Any:
+        step = real(*args, **more)
+        seq = step.snapshot.seq + 1
+        event = Event(seq=seq, kind="logged", data={"name": "x", "data": {"value": float("nan")}})
+        return replace(step, events=(*step.events, event), snapshot=replace(step.snapshot, seq=seq))
+
+    monkeypatch.setattr(machine, "advance", with_nan)
+    assert say(office, begun.conversation_id, "hello").status == "failed"
     check_log(begun.conversation_id)
 
 

@@ -97,6 +97,12 @@ def test_nobody_there_is_unreachable(other: str, settings: Settings) -> None:
         outbound.request("GET", "http://127.0.0.1:9/")
 
 
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example"])
+def test_a_name_that_is_none_is_unreachable(host: str) -> None:
+    with pytest.raises(outbound.Unreachable):
+        outbound.request("GET", f"http://{host}/")
+
+
 def test_errors_do_not_show_secrets_of_the_url(settings: Settings) -> None:
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1:9"]
     with pytest.raises(outbound.Unreachable) as refused:

@@ -388,7 +388,7 @@ def test_viewers_change_nothing_in_the_admin(page: Any, world: World) -> None:
         assert stored(world.ours) == before, address
 
 
-@pytest.mark.parametrize("model", OF_THE_PLATFORM, ids=lambda model: model._meta.label)
+@pytest.mark.parametrize("model", sorted(OF_THE_PLATFORM, key=lambda model: model._meta.label), ids=lambda model: model._meta.label)
 def test_pages_of_the_platform_are_for_superusers(model: type[Model], world: World) -> None:
     if model in PAGES:
         address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")

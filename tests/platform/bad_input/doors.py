@@ -43,7 +43,7 @@ def wsgi(*, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> 
     try:
         return Answer(status=begun[0], headers=begun[1], body=b"".join(response))
     finally:
-        response.close()
+        getattr(response, "close", bool)()  # a hot answer is a plain list
 
 
 def asgi(*, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
