@@ -151,9 +151,7 @@ class ResetView(APIView):
         given = check_body(request.data or {}, shapes.ResetSerializer)
         if "client_message_id" in given:
             bodies.checked(given, {"client_message_id": bodies.message_id})
-        result = services.reset(
-            by.tenant, conversation_id=conversation_id, client_message_id=given.get("client_message_id", ""), actor=by.actor
-        )
+        result = services.reset(by.tenant, conversation_id=conversation_id, client_message_id=given.get("client_message_id", ""), actor=by.actor)
         result = services.waited(by.tenant, result, bodies.preference(request.headers.get("Prefer", "")).wait_seconds)
         return hot.answer(result)
 

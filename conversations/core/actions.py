@@ -3,7 +3,6 @@
 A failing send or log carries on; a failing set_variable, call or trigger follows its `on_error` (continue | goto | fail).
 """
 
-
 from collections.abc import Callable
 from typing import Any
 

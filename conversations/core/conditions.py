@@ -1,6 +1,5 @@
 """The eight conditions of a transition: does it hold, and why, in words that the trace shows."""
 
-
 from collections.abc import Callable, Sequence
 
 from conversations.core.plan import Move, StatePlan

@@ -4,7 +4,6 @@ The machine emits an event and applies it to its working copy through this table
 So the fold of a conversation's events is its snapshot by construction.
 """
 
-
 from collections.abc import Callable, Iterable, Mapping
 
 from conversations.core.codec import frame_from_json

@@ -3,7 +3,6 @@
 A handler of a lower flow runs with that flow's variables and texts; where it goes, the flows above it are left.
 """
 
-
 from collections.abc import Callable
 
 from conversations.core import frames, states

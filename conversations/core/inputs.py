@@ -1,6 +1,5 @@
 """The six inputs: which of them a conversation takes in its present status, how each is recorded, and how each sets the machine going."""
 
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -3,7 +3,6 @@
 A name without a value (an unfilled slot) is left out, which makes an expression fail and a placeholder render empty.
 """
 
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 

@@ -4,7 +4,6 @@ Values are plain JSON: whole numbers, floats (number and money), true/false, ISO
 The quick way comes first everywhere; the libraries for the hard cases are imported when the first hard case arrives.
 """
 
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
