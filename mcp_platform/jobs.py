@@ -5,6 +5,8 @@ the sweep of its rows. Sweeps run in a thread of every worker process (the embed
 number of them may run.
 """
 
+import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from celery import Task, bootsteps, shared_task
+from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -28,7 +31,46 @@ CORRELATION = "mcp_correlation_id"  # a header of our own: Celery's `correlation
 def enqueue(task_name: str, /, **kwargs: Any) -> None:
     """Send a registered task after commit (at once outside a transaction). `kwargs` are JSON; `tenant_id` sets the tenant of the job."""
     headers = {CORRELATION: observability.correlation_id()}
-    transaction.on_commit(lambda: _send(task_name, kwargs, headers), robust=True)  # noqa: TID251  this is the one place
+    send = _send if settings.EMBEDDED else _courier.send
+    transaction.on_commit(lambda: send(task_name, kwargs, headers), robust=True)  # noqa: TID251  this is the one place
+
+
+class _Courier:
+    """Carries tasks to Redis from a thread of its own: a broker that hangs must not hold the thread of a request. What does not fit into its
+    short queue is dropped; the sweeps find that work in its rows."""
+
+    MOST_WAITING = 1000
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[tuple[str, dict[str, Any], dict[str, str]]] = queue.Queue(self.MOST_WAITING)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def send(self, task_name: str, kwargs: dict[str, Any], headers: dict[str, str]) -> None:
+        try:
+            self._waiting.put_nowait((task_name, kwargs, headers))
+        except queue.Full:
+            log.warning("enqueue_lost", task=task_name, fault="the broker hangs")
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            _send(*self._waiting.get())
+
+
+_courier = _Courier()
+
+
+def _after_fork() -> None:
+    """A thread does not survive a fork (Celery's workers do that): the child makes its own."""
+    global _courier
+    _courier = _Courier()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _send(task_name: str, kwargs: dict[str, Any], headers: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ A lost push therefore costs time, never data: listeners re-read on a gap and eve
 """
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -17,6 +18,9 @@ from django.db import transaction
 from mcp_platform import observability
 
 log = observability.logger(__name__)
+
+PATIENCE_SECONDS = 5.0
+MOST_WAITING = 1000
 
 
 def layer() -> Any:
@@ -74,20 +78,28 @@ class MemoryLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels is un
 
 class _Sender:
     """One thread with one event loop sends every push: a request thread must not build a loop for each, and the Redis layer keeps
-    its connections per loop."""
+    its connections per loop. A Redis that hangs costs pushes, never memory: each has its time, and few may wait."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+        self._waiting = 0
 
     def send(self, group: str, payload: Mapping[str, Any]) -> None:
+        if self._waiting >= MOST_WAITING:
+            log.warning("push_lost", group=group, fault="too many are waiting")
+            return
+        self._waiting += 1
         asyncio.run_coroutine_threadsafe(self._send(group, payload), self._running_loop())
 
     async def _send(self, group: str, payload: Mapping[str, Any]) -> None:
         try:
-            await layer().group_send(group, dict(payload))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await layer().group_send(group, dict(payload))
         except Exception as fault:  # noqa: BLE001  Redis is away: the push is lost, the rows are not
             log.warning("push_lost", group=group, fault=repr(fault))
+        finally:
+            self._waiting -= 1
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -100,13 +112,23 @@ class _Sender:
 _sender = _Sender()
 
 
+def _after_fork() -> None:
+    """A thread does not survive a fork (Celery's workers do that): the child makes its own."""
+    global _sender
+    _sender = _Sender()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 @asynccontextmanager
 async def listening(*groups: str) -> AsyncIterator[Any]:
     """Join groups for the time of the block; gives an async callable that returns the next message."""
     channels = layer()
-    name = await channels.new_channel()
-    for group in groups:
-        await channels.group_add(group, name)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        name = await channels.new_channel()
+        for group in groups:
+            await channels.group_add(group, name)
     try:
         yield lambda: channels.receive(name)
     finally:

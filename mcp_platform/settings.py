@@ -323,7 +323,7 @@ CELERY_TASK_DEFAULT_QUEUE = "mcp"
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker that is away must not hold up a request: the sweeps find the work in its rows.
-_ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+_ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1, "socket_connect_timeout": 2}
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = _ONE_TRY if REDIS_URL else {"polling_interval": 0.05}
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
