@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import limits
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
@@ -32,7 +33,27 @@ def several_processes_need_postgresql(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.security, deploy=True)
+@register(Tags.database)
+def redis_needs_postgresql(**_: Any) -> list[CheckMessage]:
+    if settings.REDIS_URL and not settings.DATABASE_URL:
+        return [Error("REDIS_URL without DATABASE_URL: workers of their own would write into the same SQLite file.", id="platform.E004")]
+    return []
+
+
+@register(Tags.compatibility)
+def limits_can_be_read(**_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for name in ("API_RATE_LIMIT", "TENANT_RATE_LIMIT", "ADDRESS_RATE_LIMIT"):
+        try:
+            limits.parse(getattr(settings, name))
+        except ValueError as fault:
+            found.append(Error(f"{name}: {fault}", hint="Such as 6000/minute.", id="platform.E005"))
+    if settings.MAX_PARALLEL_EXECUTIONS < 1:
+        found.append(Error("MAX_PARALLEL_EXECUTIONS must be at least 1.", id="platform.E006"))
+    return found
+
+
+@register(Tags.security)
 def production_needs_its_own_secret(**_: Any) -> list[CheckMessage]:
     if settings.ENVIRONMENT == "production" and settings.SECRET_KEY_IS_GENERATED:
         return [Error("ENVIRONMENT=production needs a SECRET_KEY of its own, equal in every process.", id="platform.E003")]

@@ -133,12 +133,6 @@ def sweep(*, every_seconds: float, name: str) -> Callable[[Callable[[], int]], C
     return register
 
 
-def sweep_once() -> int:
-    """Run every sweep now; for tests and `manage.py` commands."""
-    with scope.platform_scope():
-        return sum(found.work() for found in SWEEPS.values())
-
-
 class Dispatcher(threading.Thread):
     """Runs the sweeps until `stop()`; a sweep that fails is logged and tried again at its next time."""
 

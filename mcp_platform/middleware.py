@@ -18,6 +18,15 @@ ADMIN_POLICY = (
 PAGE_POLICY = ADMIN_POLICY.replace("'unsafe-eval'", "'unsafe-inline'")
 
 
+PROBES = frozenset({"/livez", "/readyz", "/health", "/health/detailed", "/metrics"})
+
+
+def _let_probes_in(request: HttpRequest) -> None:
+    """Probes and scrapers come by address: the check of the Host header, which protects links that pages make, is not for them."""
+    if request.path_info in PROBES:
+        request.get_host = lambda: "probe"  # type: ignore[method-assign]  # what CommonMiddleware and SecurityMiddleware ask
+
+
 @sync_and_async_middleware
 def entrance(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Must be first."""
@@ -26,6 +35,7 @@ def entrance(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReques
 
         async def enter_async(request: HttpRequest) -> HttpResponse:
             with observability.correlated(request.headers.get("X-Correlation-ID", "")) as correlation_id, scope.enter(()):
+                _let_probes_in(request)
                 return finish(request, _nowhere(request) or await follow(request), correlation_id)
 
         markcoroutinefunction(enter_async)
@@ -33,6 +43,7 @@ def entrance(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReques
 
     def enter(request: HttpRequest) -> HttpResponse:
         with observability.correlated(request.headers.get("X-Correlation-ID", "")) as correlation_id, scope.enter(()):
+            _let_probes_in(request)
             return finish(request, _nowhere(request) or get_response(request), correlation_id)
 
     return enter

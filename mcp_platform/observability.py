@@ -19,7 +19,7 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     return bound
 
 
-def configure_logs(level: str, style: str) -> None:
+def configure_logs(level: str, style: str, service: str = "") -> None:
     """`style` is json (one object a line on stderr) or console."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -28,6 +28,7 @@ def configure_logs(level: str, style: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
+        lambda _logger, _method, line: {**line, "service": service} if service else line,
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -75,7 +75,9 @@ def request(
     try:
         with (
             httpx.Client(transport=transport, timeout=timeout_ms / 1000, follow_redirects=False, trust_env=False) as client,
-            client.stream(method, url, headers=dict(headers or {}), json=json, params=dict(params or {}) or None) as response,
+            client.stream(
+                method, url, headers={"Accept-Encoding": "identity", **(headers or {})}, json=json, params=dict(params or {}) or None
+            ) as response,
         ):
             body = _read(response, deadline=began + timeout_ms / 1000)
             return Answer(status=response.status_code, headers=dict(response.headers), body=body, elapsed_ms=int((time.monotonic() - began) * 1000))

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from channels.layers import InMemoryChannelLayer, get_channel_layer  # noqa: TID251  this is the one place
 from django.db import transaction
 
@@ -134,17 +133,3 @@ async def listening(*groups: str) -> AsyncIterator[Any]:
     finally:
         for group in groups:
             await channels.group_discard(group, name)
-
-
-def listen_once(group: str, timeout: float) -> Mapping[str, Any] | None:
-    """Sync wait for the next message of a group, None after `timeout` seconds. For WSGI servers and jobs."""
-
-    async def wait() -> Mapping[str, Any] | None:
-        async with listening(group) as receive:
-            try:
-                message: Mapping[str, Any] = await asyncio.wait_for(receive(), timeout)
-            except TimeoutError:
-                return None
-            return message
-
-    return async_to_sync(wait)()

@@ -1,6 +1,8 @@
 """The only reader of the environment. Nothing set: SQLite, in-memory channels, Celery in this process. See .env.example for every variable."""
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,13 @@ def _kept_secret(name: str) -> str:
     if given:
         return given
     kept = STATE_DIR / name.lower()
-    if not kept.exists():
-        kept.touch(mode=0o600)
-        kept.write_text(get_random_secret_key())
+    if not kept.exists():  # written aside and linked whole: of two processes that start at once, both read what the first one wrote
+        aside = kept.with_suffix(f".{os.getpid()}")
+        aside.touch(mode=0o600)
+        aside.write_text(get_random_secret_key())
+        with suppress(FileExistsError):
+            os.link(aside, kept)
+        aside.unlink()
     return kept.read_text()
 
 
@@ -309,7 +315,7 @@ SPECTACULAR_SETTINGS = {
 # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 LOGGING_CONFIG = None  # observability.configure_logs does it
-observability.configure_logs(LOG_LEVEL, LOG_FORMAT)
+observability.configure_logs(LOG_LEVEL, LOG_FORMAT, SERVICE_NAME)
 
 # ── Celery ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -326,4 +332,5 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 _ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1, "socket_connect_timeout": 2}
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = _ONE_TRY if REDIS_URL else {"polling_interval": 0.05}
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
+CELERY_BROKER_POOL_LIMIT = REDIS_POOL_SIZE
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

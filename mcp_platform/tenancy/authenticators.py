@@ -12,12 +12,14 @@ from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils import timezone
+from redis import RedisError
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from mcp_platform import observability
+from mcp_platform.errors import Unavailable
 from mcp_platform.tenancy import credentials, permissions, queries, scope, services, throttling, tokens
 from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.models import Tenant, User
@@ -216,7 +218,11 @@ def redeem_ticket(token: str) -> Principal:
         body = signing.loads(token, salt=_TICKET_SALT, max_age=TICKET_SECONDS)
     except signing.BadSignature as fault:
         raise Unauthenticated("The ticket is not valid or older than a minute.") from fault
-    if not cache.add(f"ws-ticket:{body['id']}", 1, TICKET_SECONDS + 5):
+    try:
+        unused = cache.add(f"ws-ticket:{body['id']}", 1, TICKET_SECONDS + 5)
+    except RedisError as fault:
+        raise Unavailable("Tickets cannot be checked right now; send the token in the first frame, or try again.") from fault
+    if not unused:
         raise Unauthenticated("The ticket has been used already.")
     return _ticket_holder(body)
 

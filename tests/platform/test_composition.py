@@ -99,3 +99,10 @@ def test_both_names_of_the_database_address_work(name: str, tmp_path: Path) -> N
     environment = {**kept, name: "postgresql+asyncpg://u:p@db.example/x", "POSTGRES_POOL_SIZE": "7", "STATE_DIR": str(tmp_path)}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["mcp_platform.db.postgresql", "db.example", "7"]
+
+
+def test_redis_without_postgresql_and_unreadable_limits_are_refused(settings: Settings) -> None:
+    settings.REDIS_URL, settings.DATABASE_URL = "redis://r", ""
+    assert [found.id for found in checks.redis_needs_postgresql()] == ["platform.E004"]
+    settings.API_RATE_LIMIT, settings.MAX_PARALLEL_EXECUTIONS = "lots", 0
+    assert [found.id for found in checks.limits_can_be_read()] == ["platform.E005", "platform.E006"]

@@ -103,3 +103,10 @@ def test_pages_of_named_origins_may_send_and_read_our_headers(client: Client, se
     shown = client.get("/api/v1/nothing", headers=origin).headers["Access-Control-Expose-Headers"]
     assert {"ETag", "Retry-After", "Location"} <= set(shown.split(", "))
     assert "Access-Control-Allow-Origin" not in client.get("/api/v1/nothing", headers={"Origin": "https://evil.example"}).headers
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/metrics"])
+def test_probes_come_by_address_and_pages_do_not(client: Client, path: str) -> None:
+    assert client.get(path, headers={"Host": "10.1.2.3:8002"}).status_code == 200
+    assert client.get("/api/docs/", headers={"Host": "10.1.2.3:8002"}).status_code == 400

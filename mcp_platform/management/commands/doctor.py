@@ -12,6 +12,8 @@ from mcp_platform import health
 from mcp_platform.tenancy import rls, scope, services
 from mcp_platform.tenancy.models import Tenant
 
+NOT_YET = ("MODEL_ORCHESTRATOR_URL", "ADAPTOR_SERVICE_URL", "SECURITY_HUB_URL", "ANALYTICS_ENGINE_URL")
+
 
 class Command(BaseCommand):
     help = "Check the configuration, every component and the audit chains. Exits 1 when something is wrong."
@@ -46,6 +48,7 @@ def examine() -> dict[str, Any]:
     if components["database"]["status"] == components["migrations"]["status"] == "healthy":
         faults += [f"row-level security: {fault}" for fault in rls.faults()]
         faults += _audit_faults()
+    faults += [f"{name} is set, but nothing uses it yet" for name in NOT_YET if getattr(settings, name)]
     return {"configuration": _configuration(), "components": components, "faults": faults}
 
 
