@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
+from twisted.web import http
 
 from mcp_platform import checks, composition
+from mcp_platform.management.commands.serve import know_json
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -106,3 +108,10 @@ def test_redis_without_postgresql_and_unreadable_limits_are_refused(settings: Se
     assert [found.id for found in checks.redis_needs_postgresql()] == ["platform.E004"]
     settings.API_RATE_LIMIT, settings.MAX_PARALLEL_EXECUTIONS = "lots", 0
     assert [found.id for found in checks.limits_can_be_read()] == ["platform.E005", "platform.E006"]
+
+
+def test_json_is_known_to_twisted_without_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {line: http._parseContentType(line) for line in (b"application/json", b"application/json; charset=utf-8", b"text/html")}
+    monkeypatch.setattr(http, "_parseContentType", http._parseContentType)
+    know_json()
+    assert {line: http._parseContentType(line) for line in before} == before
