@@ -1,8 +1,8 @@
 """A message meets a state: slot answers, corrections, over-answering, digressions, and what happens when nothing fits."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from conversations.core import handlers, slots, states
+from conversations.core import corrections, handlers, slots, states
 from conversations.core.conditions import best_intent, choose
 from conversations.core.plan import StatePlan
 from conversations.core.run import Run
@@ -13,10 +13,13 @@ from flows.core.types import Condition, EvaluationFailed, HandlerTrigger, Json, 
 
 MISSES = 3  # the third message in a row that nothing takes escalates
 _SHOWN_CHOICES = 12
+_YES_OR_NO = SlotRule(name="yes", type=SlotType.BOOLEAN)
 
 
 def hear(run: Run, here: StatePlan, said: Said) -> None:
     """The whole order of 3c to 3e: correction, answer to the open slot, transitions, handlers, catch-all transitions, no match."""
+    if corrections.held(run) and _confirmed(run, said.text):
+        return
     slot = states.open_slot(run, here)
     if slot:
         _answer(run, here, slot, said)
@@ -33,8 +36,8 @@ def _listen(run: Run, here: StatePlan, said: Said) -> None:
         states.take(run, here, move)
     elif rival is not None:
         handlers.fire(run, rival)
-    elif _corrected(run, said.text):
-        run.ops.append(["ask"])
+    elif _corrected(run, said.text, lambda: run.ops.append(["ask"])):
+        return
     else:
         no_match(run, here)
 
@@ -43,8 +46,7 @@ def _listen(run: Run, here: StatePlan, said: Said) -> None:
 
 
 def _answer(run: Run, here: StatePlan, slot: str, said: Said) -> None:
-    if _corrected(run, said.text):
-        advance_filled(run, here)
+    if _corrected(run, said.text, lambda: advance_filled(run, here)):
         return
     rule = _rule(run, slot)
     found = _found(run, rule, said)
@@ -208,19 +210,50 @@ def _spotted(run: Run, names: Iterable[str], text: str, entities: Mapping[str, s
     return values
 
 
-def _corrected(run: Run, text: str) -> bool:
-    """ "no, 5 storeys": a filled slot gets another value, when the message begins like a correction and says so plainly."""
+def _corrected(run: Run, text: str, stay: Callable[[], None]) -> bool:
+    """ "no, 5 storeys": a filled slot gets another value, when the message begins like a correction and says so plainly. The conversation
+    takes up again where the old value was first read, `stay` when nothing did; it asks first when a call that cannot be taken back was made."""
     match = CORRECTION.match(text)
     if match is None or not run.work.slots:
         return False
     filled = run.work.slots
     known = [name for name in run.plan.slots if name in filled]
     values = {name: value for name, value in _spotted(run, known, text[match.end() :], {}).items() if filled[name] != value}
+    if not values:
+        return False
+    run.consumed = True
+    state = corrections.reader(run, frozenset(values))
+    if state and corrections.sent_since(run, state):
+        corrections.hold(run, values)
+        run.note(note="correction waits for a yes", slots=list(values))
+        run.say(sentence("confirm_correction", run.work.locale))
+        return True
+    _apply(run, values, state, stay)
+    return True
+
+
+def _apply(run: Run, values: Mapping[str, Json], state: str, stay: Callable[[], None]) -> None:
     _fill(run, values, corrected=values)
-    if values:
-        run.note(note="corrected", slots=list(values))
-        run.consumed = True
-    return bool(values)
+    run.note(note="corrected", slots=list(values))
+    if state:
+        corrections.take_up(run, state)
+    else:
+        stay()
+
+
+def _confirmed(run: Run, text: str) -> bool:
+    """The answer to "change it anyway?": yes applies the correction, no drops it, anything else drops it and is heard as usual."""
+    values = corrections.held(run)
+    corrections.release(run)
+    answer = slots.extract(_YES_OR_NO, text, locale=run.work.locale, now=run.now)
+    if type(answer) is not Extracted:
+        return False
+    run.consumed = True
+    if answer.value:
+        _apply(run, values, corrections.reader(run, frozenset(values)), lambda: run.ops.append(["ask"]))
+    else:
+        run.ops.append(["ask"])
+    return True
 
 
 def pressed(run: Run, here: StatePlan, given: Mapping[str, Json]) -> None:

@@ -84,6 +84,10 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "en": 'I still don\'t understand, I\'m afraid. You can rephrase it, or write "restart" or "human".',
         "de": 'Das verstehe ich leider immer noch nicht. Formulieren Sie es anders, oder schreiben Sie "neu starten" oder "mensch".',
     },
+    "confirm_correction": {
+        "en": "Something has been sent already with the old value. Change it anyway?",
+        "de": "Mit dem alten Wert wurde schon etwas abgeschickt. Trotzdem ändern?",
+    },
     "stale": {
         "en": "That button belongs to an earlier question. Here is the current one:",
         "de": "Dieser Knopf gehört zu einer früheren Frage. Hier ist die aktuelle:",
