@@ -119,14 +119,46 @@ def _merged(first: Json, second: Json) -> Json:
 
 
 def event(row: ConversationEvent, turn_number: int) -> Json:
-    return {"seq": row.seq, "kind": row.kind, "data": row.data, "at": row.at.isoformat(), "turn": turn_number}
+    return {"seq": row.seq, "kind": row.kind, "data": shown(row.data), "at": row.at.isoformat(), "turn": turn_number}
 
 
 def spoken(row: ConversationEvent, turn_number: int) -> Json:
     """A line of the transcript; the bot's has its messages in `data`."""
-    by = SPOKEN[row.kind]
-    text = row.data.get("text", row.data.get("name", "")) if by == "user" else "\n\n".join(said["text"] for said in row.data.get("messages", ()))
-    return {"seq": row.seq, "at": row.at.isoformat(), "turn": turn_number, "by": by, "text": text, "data": row.data}
+    by, data = SPOKEN[row.kind], shown(row.data)
+    text = data.get("text", data.get("name", "")) if by == "user" else "\n\n".join(said["text"] for said in data.get("messages", ()))
+    return {"seq": row.seq, "at": row.at.isoformat(), "turn": turn_number, "by": by, "text": text, "data": data}
+
+
+def shown(data: Mapping[str, Any]) -> Json:
+    """An event's data as readers see it: masked where the engine has noted that it holds values of sensitive slots. The rows keep the values:
+    the fold needs them."""
+    found = dict(data)
+    names = frozenset(found.get("sensitive") or ())
+    if names:
+        found.update({part: masked(found[part], names) for part in ("slots", "postback") if part in found})
+        if found.get("text"):
+            found["text"] = MASK
+    return found
+
+
+def request(data: Mapping[str, Any], sensitive: frozenset[str], *, wordless: bool) -> Json:
+    """A turn's request as readers see it; `wordless`: its words may hold the value of a sensitive slot."""
+    found = dict(data)
+    if "inputs" in found:
+        found["inputs"] = masked(found["inputs"], sensitive)
+    for part in ("content", "input"):
+        if isinstance(found.get(part), dict):
+            found[part] = _heard(found[part], sensitive, wordless=wordless)
+    return found
+
+
+def _heard(data: Mapping[str, Any], sensitive: frozenset[str], *, wordless: bool) -> Json:
+    found = dict(data)
+    if wordless and found.get("text") and found.get("type") != "command":
+        found["text"] = MASK
+    names = sensitive | {f"slots.{name}" for name in sensitive}  # as attributes of a postback name them
+    found.update({part: masked(found[part], names) for part in ("slots", "entities", "attributes", "inputs") if found.get(part)})
+    return found
 
 
 def context(snapshot: Snapshot, *, sensitive: frozenset[str]) -> Json:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from conversations.core.codec import snapshot_from_json
 from conversations.core.types import Book, Snapshot, Status
 from conversations.models import Conversation, ConversationEvent, Turn
 from flows import queries as flows
+from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.models import Tenant
 
 # ── the programs of a step ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +133,25 @@ def snapshot_of(held: Conversation) -> Snapshot:
 
 
 def sensitive_slots(snapshot: Snapshot) -> frozenset[str]:
-    return events.sensitive_slots(flows.program_for(UUID(frame.program)) for frame in snapshot.frames)
+    """Of the flows on the stack, as far as they can be loaded, and of those that have left it what they had filled."""
+    programs = []
+    for frame in snapshot.frames:
+        with suppress(ValueError, PlatformError):
+            programs.append(flows.program_for(UUID(frame.program)))
+    return events.sensitive_slots(programs).union(snapshot.sensitive)
+
+
+def request(tenant: Tenant, row: Turn) -> dict[str, Any]:
+    """A turn's request as readers see it. In a conversation with sensitive slots its words are shown only when the log says that they hold
+    none: a turn that waits, or failed before it was heard, may have been the answer to such a question."""
+    said = ConversationEvent.objects.for_tenant(tenant).filter(conversation_id=row.conversation_id, turn_id=row.pk).values_list("kind", "data")
+    names = set(sensitive_slots(snapshot_of(conversation(tenant, row.conversation_id))))
+    heard = False
+    for kind, data in said:
+        noted = data.get("sensitive") or ()
+        names.update(noted)
+        heard = heard or (kind == "message" and not noted)
+    return events.request(row.request, frozenset(names), wordless=bool(names) and not heard)
 
 
 # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

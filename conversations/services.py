@@ -207,11 +207,10 @@ def waited(tenant: Tenant, result: Result, seconds: float) -> Result:
 
 def perform_effect(tenant: Tenant, *, effect_id: UUID, attempt: int) -> None:
     """Make the call and bring its outcome home. Of several jobs for the same attempt only one makes it."""
-    now = timezone.now()
     effect = Effect.objects.for_tenant(tenant).filter(pk=effect_id, status=Effect.Status.STARTED, attempts=attempt).first()
     if effect is None:
         return
-    deadline = now + timedelta(milliseconds=int(effect.request.get("timeout_ms") or 0)) + GRACE
+    deadline = Now() + (timedelta(milliseconds=int(effect.request.get("timeout_ms") or 0)) + GRACE)
     claimed = Effect.objects.filter(pk=effect_id, status=Effect.Status.STARTED, attempts=attempt).update(attempts=attempt + 1, deadline=deadline)
     if not claimed:
         return
@@ -233,8 +232,9 @@ def deliver(tenant: Tenant, *, effect_id: UUID, outcome: Outcome, status: str = 
 
 
 def recover_effects() -> int:
-    """Take up effects whose worker has died. Repeatable calls are made again under the same key, others end as unknown_outcome."""
-    overdue = Effect.objects.filter(status=Effect.Status.STARTED, deadline__lt=timezone.now()).select_related("tenant").order_by("deadline")
+    """Hand effects whose worker has died to another, by the clock of the database. Repeatable calls are made again under the same key, others
+    end as unknown_outcome."""
+    overdue = Effect.objects.filter(status=Effect.Status.STARTED, deadline__lt=Now()).order_by("deadline")
     found = list(overdue[:BATCH])
     for effect in found:
         _recover(effect)
@@ -243,18 +243,26 @@ def recover_effects() -> int:
 
 def _recover(effect: Effect) -> None:
     mine = Effect.objects.filter(pk=effect.pk, status=Effect.Status.STARTED, attempts=effect.attempts, deadline=effect.deadline)
-    if not mine.update(deadline=timezone.now() + GRACE):
+    if not mine.update(deadline=Now() + GRACE):  # a job that is lost is found again then
         return
     log.warning("effect_recovered", effect_id=str(effect.pk), attempts=effect.attempts, integration_id=effect.integration_id)
     never_sent = effect.attempts == 0
-    if effect.attempts >= ATTEMPTS:
-        outcome = Outcome(success=False, code="INTEGRATION_ERROR", error="given up after three attempts", retries=effect.attempts - 1)
-        deliver(effect.tenant, effect_id=effect.pk, outcome=outcome, dead=True)
-    elif never_sent or effects.may_repeat(effect.request):
-        jobs.enqueue("conversations.perform_effect", tenant_id=str(effect.tenant_id), effect_id=str(effect.pk), attempt=effect.attempts)
-    else:
-        outcome = Outcome(success=False, code="unknown_outcome", error="nobody knows whether the call has happened")
-        deliver(effect.tenant, effect_id=effect.pk, outcome=outcome, status=Effect.Status.UNKNOWN)
+    again = effect.attempts < ATTEMPTS and (never_sent or effects.may_repeat(effect.request))
+    job = "conversations.perform_effect" if again else "conversations.give_up_effect"
+    jobs.enqueue(job, tenant_id=str(effect.tenant_id), effect_id=str(effect.pk), attempt=effect.attempts)
+
+
+def give_up_effect(tenant: Tenant, *, effect_id: UUID, attempt: int) -> Result | None:
+    """Bring home that a call has failed, or that nobody knows whether it has happened; None when the effect has moved on."""
+    found = Effect.objects.for_tenant(tenant).filter(pk=effect_id, status=Effect.Status.STARTED, attempts=attempt).first()
+    if found is None:
+        return None
+    observability.bind(conversation_id=found.conversation_id)
+    if attempt >= ATTEMPTS:
+        outcome = Outcome(success=False, code="INTEGRATION_ERROR", error="given up after three attempts", retries=attempt - 1)
+        return deliver(tenant, effect_id=effect_id, outcome=outcome, dead=True)
+    outcome = Outcome(success=False, code="unknown_outcome", error="nobody knows whether the call has happened")
+    return deliver(tenant, effect_id=effect_id, outcome=outcome, status=Effect.Status.UNKNOWN)
 
 
 # ── queued turns ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

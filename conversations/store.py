@@ -108,7 +108,7 @@ class EffectWrite:
     request: str
     request_sha256: str
     idempotency_key: str
-    deadline: datetime
+    due_ms: int  # milliseconds from now, by the clock of the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,8 +388,9 @@ def _statement(born: bool, exists: bool, events: bool, timers: bool, cancelled: 
         parts.append(
             f"f AS (INSERT INTO {_F} ({_EFFECT_INSERT})"
             " SELECT x.id, %s::uuid, %s::uuid, %s::uuid, x.effect_id, x.step_key, x.integration_id, x.request, x.request_sha256, x.idempotency_key,"
-            " x.deadline, 'started', 0, %s::timestamptz FROM t, jsonb_to_recordset(%s::jsonb) AS x(id uuid, effect_id text, step_key text,"
-            " integration_id text, request jsonb, request_sha256 text, idempotency_key text, deadline timestamptz))"
+            " clock_timestamp() + x.due_ms * interval '1 millisecond', 'started', 0, %s::timestamptz"
+            " FROM t, jsonb_to_recordset(%s::jsonb) AS x(id uuid, effect_id text, step_key text,"
+            " integration_id text, request jsonb, request_sha256 text, idempotency_key text, due_ms integer))"
         )
     return "WITH " + ", ".join(parts) + " SELECT (SELECT count(*) FROM c), (SELECT count(*) FROM t)"
 
@@ -430,7 +431,7 @@ def _effect_json(effect: EffectWrite) -> dict[str, Any]:
         "request": json.loads(effect.request),
         "request_sha256": effect.request_sha256,
         "idempotency_key": effect.idempotency_key,
-        "deadline": effect.deadline.isoformat(),
+        "due_ms": effect.due_ms,
     }
 
 
@@ -444,7 +445,8 @@ _LITE_TURN_AGAIN = f"UPDATE {_T} SET request = %s, status = %s, reply = %s, trac
 _LITE_EVENT = f"INSERT INTO {_E} (tenant_id, conversation_id, turn_id, at, seq, kind, data) VALUES ({_marks(7)})"
 _LITE_TIMER = f"INSERT INTO {_M} (tenant_id, conversation_id, token, due_at, status, attempts) VALUES (%s, %s, %s, %s, 'pending', 0)"
 _LITE_CANCEL = f"UPDATE {_M} SET status = 'cancelled' WHERE token = %s AND status IN ('pending', 'claimed')"
-_LITE_EFFECT = f"INSERT INTO {_F} ({_EFFECT_INSERT}) VALUES ({_marks(11)}, 'started', 0, %s)"
+_LITE_DUE = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s)"
+_LITE_EFFECT = f"INSERT INTO {_F} ({_EFFECT_INSERT}) VALUES ({_marks(10)}, {_LITE_DUE}, 'started', 0, %s)"
 
 
 def _save_sqlite(write: Write, birth: Birth | None) -> None:
@@ -472,4 +474,4 @@ def _save_sqlite(write: Write, birth: Birth | None) -> None:
 
 def _effect_values(effect: EffectWrite, tenant: str, conversation: str, turn: str, at: str) -> list[Any]:
     who = [effect.id.hex, tenant, conversation, turn, effect.effect_id, effect.step_key, effect.integration_id]
-    return [*who, effect.request, effect.request_sha256, effect.idempotency_key, _time(effect.deadline), at]
+    return [*who, effect.request, effect.request_sha256, effect.idempotency_key, f"+{effect.due_ms / 1000:.3f} seconds", at]

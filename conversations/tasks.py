@@ -12,6 +12,11 @@ def perform_effect(*, tenant_id: str, effect_id: str, attempt: int) -> None:
     services.perform_effect(_tenant(tenant_id), effect_id=UUID(effect_id), attempt=attempt)
 
 
+@jobs.task("conversations.give_up_effect")
+def give_up_effect(*, tenant_id: str, effect_id: str, attempt: int) -> None:
+    services.give_up_effect(_tenant(tenant_id), effect_id=UUID(effect_id), attempt=attempt)
+
+
 @jobs.task("conversations.run_queued")
 def run_queued(*, tenant_id: str, conversation_id: str) -> None:
     services.run_queued(_tenant(tenant_id), conversation_id=UUID(conversation_id))

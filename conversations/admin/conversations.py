@@ -220,7 +220,9 @@ def _turn(row: Turn, log: list[Any]) -> dict[str, Any]:
         "row": row,
         "variant": TURN_VARIANTS.get(row.status, ""),
         "lines": [_line(events.spoken(one, row.number)) for one in log if one.kind in IN_TRANSCRIPT],
-        "notes": [{"kind": one.kind, "seq": one.seq, "text": said_of(one.kind, one.data)} for one in log if one.kind not in IN_TRANSCRIPT],
+        "notes": [
+            {"kind": one.kind, "seq": one.seq, "text": said_of(one.kind, events.shown(one.data))} for one in log if one.kind not in IN_TRANSCRIPT
+        ],
         "looked_at": looked_at,
         "taken": sum(bool(entry.get("taken")) for entry in looked_at),
         "remarks": [entry for entry in row.trace if "condition" not in entry],

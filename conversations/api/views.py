@@ -136,9 +136,10 @@ class TurnView(APIView):
     @extend_schema(operation_id="conversations_turn", responses=shapes.TurnSerializer)
     def get(self, request: Request, conversation_id: UUID, number: int) -> Response:
         """One turn: what came in, its stored reply, and the reasons of the engine."""
-        row = queries.turn(principal_of(request).tenant, conversation_id, number)
-        names = ("id", "number", "kind", "status", "client_message_id", "request", "reply", "trace", "error", "attempts", "created_at", "finished_at")
-        return Response({name: getattr(row, name) for name in names})
+        tenant = principal_of(request).tenant
+        row = queries.turn(tenant, conversation_id, number)
+        names = ("id", "number", "kind", "status", "client_message_id", "reply", "trace", "error", "attempts", "created_at", "finished_at")
+        return Response({**{name: getattr(row, name) for name in names}, "request": queries.request(tenant, row)})
 
 
 class ResetView(APIView):

@@ -186,6 +186,10 @@ def _fill(run: Run, values: Mapping[str, Json], *, corrected: Iterable[str] = ()
     names = list(corrected)
     if names:
         data["corrected"] = names
+    secret = run.secrets(values)
+    if secret:
+        data["sensitive"] = secret
+        run.hide(secret)
     run.changed()
     run.emit("slots_filled", data)
 

@@ -52,7 +52,7 @@ def frame_from_json(data: Mapping[str, Json]) -> Frame:
 
 # Fields that are JSON already, as they are; the others are converted by hand below.
 _PLAIN = ("slots", "profile", "results", "retries", "misses", "error_count", "awaiting", "timers", "effects", "steps")
-_TUPLES = ("history", "intents", "agenda")
+_TUPLES = ("history", "intents", "agenda", "sensitive")
 
 
 def snapshot_to_json(snapshot: Snapshot) -> dict[str, Json]:
@@ -99,6 +99,7 @@ def snapshot_from_json(data: Mapping[str, Json]) -> Snapshot:
         timers=get("timers") or {},
         effects=get("effects") or 0,
         seq=get("seq") or 0,
+        sensitive=tuple(get("sensitive") or ()),
     )
 
 

@@ -37,6 +37,7 @@ class Work:
     timers: Mapping[str, str]
     effects: int
     seq: int
+    sensitive: tuple[str, ...]
 
     def __init__(self, at: Snapshot) -> None:
         self.frames = at.frames
@@ -58,6 +59,7 @@ class Work:
         self.timers = at.timers
         self.effects = at.effects
         self.seq = at.seq
+        self.sensitive = at.sensitive
 
     def frozen(self) -> Snapshot:
         return Snapshot(
@@ -80,6 +82,7 @@ class Work:
             timers=self.timers,
             effects=self.effects,
             seq=self.seq,
+            sensitive=self.sensitive,
         )
 
 
@@ -121,6 +124,7 @@ def _started(work: Work, data: Data) -> None:
     work.channel = data["channel"]
     work.profile = data["profile"]
     work.slots = data["slots"]
+    work.sensitive = tuple(data.get("sensitive") or ())
     work.intents = ()
     work.error_count = 0
     work.timers = {}
@@ -131,6 +135,7 @@ def _restarted(work: Work, data: Data) -> None:
     _begin(work, data, ())
     work.status = Status.ACTIVE
     work.slots = {}
+    work.sensitive = ()
     _forget(work)
 
 
@@ -157,6 +162,8 @@ def _timer_fired(work: Work, data: Data) -> None:
 def _slots_filled(work: Work, data: Data) -> None:
     filled = data["slots"]
     work.slots = {**work.slots, **filled}
+    if "sensitive" in data:
+        work.sensitive = (*work.sensitive, *(name for name in data["sensitive"] if name not in work.sensitive))
     if work.retries:
         work.retries = {name: count for name, count in work.retries.items() if name not in filled}
     work.misses = 0

@@ -62,6 +62,9 @@ def _record_start(run: Run, event: Started) -> bool:
     data = {**frames.opening(program, variables), "slots": values, "locale": work.locale, "channel": work.channel, "profile": work.profile}
     if program.flow.flow_id != event.flow_id:
         data["wanted"] = event.flow_id
+    secret = [name for name in values if program.flow.slots[name].sensitive]
+    if secret:
+        data["sensitive"] = secret
     run.emit("started", data)
     return True
 
@@ -102,7 +105,15 @@ def _record_message(run: Run, event: Said) -> bool:
     if event.attachment:
         data["attachment"] = True
     run.emit("message", data)
+    run.hide(run.secrets(_asked(run)))
     return True
+
+
+def _asked(run: Run) -> tuple[str, ...]:
+    """The slot that the message may be the answer to; nothing while a person listens. Never raises: it also looks when a step has failed."""
+    here = run.plan.states.get(run.work.frames[-1].state) if run.work.frames else None
+    slot = open_slot(run, here) if here is not None and run.work.status is not Status.HANDOFF else ""
+    return (slot,) if slot else ()
 
 
 def _record_postback(run: Run, event: Postback) -> bool:
@@ -113,6 +124,7 @@ def _record_postback(run: Run, event: Postback) -> bool:
     if _fresh(run, event) and event.intent:
         data["intent"] = event.intent
     run.emit("message", data)
+    run.hide(run.secrets(event.slots))
     return True
 
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from conversations.core import actions, codec, handlers, inputs, states
+from conversations.core.fold import fold
 from conversations.core.run import MICROSTEPS, NO_PLAN, Fault, Run
-from conversations.core.types import Book, CancelTimer, Input, SetTimer, Snapshot, Started, Status, Step
+from conversations.core.types import Book, CancelTimer, Event, Input, Reply, Returned, SetTimer, Snapshot, Started, Status, Step
 from conversations.core.words import best_text, sentence
 from flows.core.types import HandlerTrigger, Json
 
@@ -137,14 +138,32 @@ def recover(broken: Run, event: Input, fault: Fault) -> Step:
     try:
         return _recovered(broken, event, fault, handled=False)
     except Exception as third:  # noqa: BLE001  not even that: the conversation stays exactly as it was
-        error = {"code": fault.code, "message": f"{fault.message}; then {third}", "state": broken.before.state}
-        return Step(snapshot=broken.before, error=error, trace=_shortened(broken.trace))
+        error: dict[str, Json] = {"code": fault.code, "message": f"{fault.message}; then {third}", "state": broken.before.state}
+    if isinstance(event, Returned):
+        return _let_go(broken, error)
+    return Step(snapshot=broken.before, error=error, trace=_shortened(broken.trace))
+
+
+def _let_go(broken: Run, error: Mapping[str, Json]) -> Step:
+    """The effect is over and its outcome cannot be taken in: nothing else would ever wake a conversation that went on awaiting it."""
+    before = broken.before
+    data = {"code": error["code"], "message": error["message"]}
+    if not before.stable or before.status is Status.FAILED:
+        data["status"] = Status.FAILED.value
+    apology = Reply(text=sentence("apology", before.locale), state=before.state)
+    events = (
+        Event(seq=before.seq + 1, kind="failed", data=data),
+        Event(seq=before.seq + 2, kind="replied", data={"messages": [codec.reply_to_json(apology)]}),
+    )
+    return Step(snapshot=fold(events, start=before), events=events, replies=(apology,), trace=_shortened(broken.trace), error=error)
 
 
 def _recovered(broken: Run, event: Input, fault: Fault, *, handled: bool) -> Step:
     snapshot = broken.before
     run = Run(broken.book, snapshot, broken.now, broken.conversation_id)
     inputs.record(run, event)
+    if broken.events:  # what the broken run has read from the message stays hidden
+        run.hide(broken.events[0].data.get("sensitive", ()))
     run.trace = list(broken.trace)
     run.visits = list(broken.visits)
     run.ops.clear()

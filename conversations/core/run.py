@@ -12,7 +12,7 @@
   ["say", level, handler]                       a handler's own text
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -138,6 +138,22 @@ class Run:
         seq = work.seq = work.seq + 1
         APPLY[kind](work, data)
         self.events.append(Event(seq=seq, kind=kind, data=data))
+
+    def secrets(self, names: Iterable[str]) -> list[str]:
+        """Those of the slots that a flow on the stack calls sensitive, or that were filled as such."""
+        flows = [program.flow for frame in self.work.frames if (program := self.book.programs.get(frame.program)) is not None]
+        known = self.work.sensitive
+        return [name for name in names if name in known or any((rule := flow.slots.get(name)) is not None and rule.sensitive for flow in flows)]
+
+    def hide(self, names: Iterable[str]) -> None:
+        """The message of this step holds values of these sensitive slots: its event says so to those who show it."""
+        if not self.events or self.events[0].kind != "message":
+            return
+        event = self.events[0]
+        held = event.data.get("sensitive", [])
+        new = [name for name in names if name not in held]
+        if new:
+            self.events[0] = Event(seq=event.seq, kind=event.kind, data={**event.data, "sensitive": [*held, *new]})
 
     def changed(self) -> None:
         self.version += 1

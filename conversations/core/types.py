@@ -62,6 +62,7 @@ class Snapshot:
     timers: Mapping[str, str] = field(default_factory=dict)  # timer token -> "state#transition index"
     effects: int = 0  # how many effect ids and timer tokens have been handed out
     seq: int = 0
+    sensitive: tuple[str, ...] = ()  # slots that were filled as sensitive ones: masked even when their flow has left the stack
 
     @property
     def state(self) -> str:

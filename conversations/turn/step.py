@@ -196,11 +196,14 @@ def _advance(book: Book, before: Snapshot, event: Input, now: datetime, conversa
     return step
 
 
-def failed(before: Snapshot, code: str, message: str) -> Step:
-    """The conversation stays where it waited; the user hears an apology."""
+def failed(before: Snapshot, code: str, message: str, *, turn_only: bool = False) -> Step:
+    """The conversation stays where it waited; the user hears an apology. `turn_only`: what it waits for belongs to another turn and stays."""
     apology = Reply(text=words.sentence("apology", before.locale), state=before.state)
     fault = {"code": code, "message": message}
-    event = Event(seq=before.seq + 1, kind="failed", data=fault)
+    if turn_only:
+        event = Event(seq=before.seq + 1, kind="logged", data={"name": "turn_failed", "data": fault})
+    else:
+        event = Event(seq=before.seq + 1, kind="failed", data=fault)
     said = Event(seq=before.seq + 2, kind="replied", data={"messages": [codec.reply_to_json(apology)]})
     return Step(snapshot=fold.fold((event, said), start=before), events=(event, said), replies=(apology,), error=fault)
 
@@ -235,7 +238,7 @@ def write(
     )
     body = store.dump(reply)
     bottom = after.frames[0] if after.frames else None
-    calls = [_journal(row, pending, effect, now) for effect in step.effects if isinstance(effect, Call)]
+    calls = [_journal(row, pending, effect) for effect in step.effects if isinstance(effect, Call)]
     write = store.Write(
         tenant_id=row.tenant_id,
         conversation_id=row.id,
@@ -279,7 +282,7 @@ def _turn_write(pending: Pending, step: Step, status: str, body: str) -> store.T
     )
 
 
-def _journal(row: store.Row, pending: Pending, call: Call, now: datetime) -> store.EffectWrite:
+def _journal(row: store.Row, pending: Pending, call: Call) -> store.EffectWrite:
     request = store.dump({name: value for name, value in codec.effect_to_json(call).items() if name not in ("type", "effect_id", "step_key")})
     key = hashlib.sha256(f"{row.id}|{pending.number}|{call.step_key}".encode()).hexdigest()
     return store.EffectWrite(
@@ -290,7 +293,7 @@ def _journal(row: store.Row, pending: Pending, call: Call, now: datetime) -> sto
         request=request,
         request_sha256=hashlib.sha256(request.encode()).hexdigest(),
         idempotency_key=key,
-        deadline=now + timedelta(milliseconds=call.timeout_ms) + GRACE,
+        due_ms=call.timeout_ms + round(GRACE.total_seconds() * 1000),
     )
 
 

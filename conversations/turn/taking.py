@@ -39,10 +39,14 @@ def take(tenant: Tenant, conversation_id: UUID, order: Order) -> Result:
 
 
 def begin(tenant: Tenant, birth: store.Birth, row: store.Row, order: Order, *, may_exist: bool) -> Result:
-    """Start a conversation. `may_exist`: the caller's own message id made the conversation's id, so a retry finds it."""
+    """Start a conversation. `may_exist`: the caller's own message id made the conversation's id, so a retry finds it. When the transaction is
+    repeated it may exist as well: what was lost may be no more than the answer to COMMIT."""
+    look = may_exist
 
     def work(ran: list[Ran]) -> Result:
-        held = store.lock(tenant.pk, row.id, order.client_message_id) if may_exist else None
+        nonlocal look
+        held = store.lock(tenant.pk, row.id, order.client_message_id) if look else None
+        look = True
         if held is not None:
             return _again(held, order)
         return step.run(tenant, row, fresh(row, order), ran, birth=birth)
@@ -274,12 +278,13 @@ def _stored(turn: Turn) -> Pending:
 
 
 def _bury(row: store.Row, pending: Pending, fault: PlatformError, status: str = Turn.Status.FAILED) -> Result:
-    """A turn that cannot run or go on: refused by a rule, or its workers died three times (dead: an operator looks)."""
+    """A turn that cannot run or go on: refused by a rule, or its workers died three times (dead: an operator looks). An effect that the
+    conversation waits for is another turn's, and is waited for still."""
     try:
         snapshot = codec.snapshot_from_json(json.loads(row.snapshot))
     except UNREADABLE:
         snapshot = _lost_context(row)
-    given_up = step.failed(snapshot, fault.code, fault.message)
+    given_up = step.failed(snapshot, fault.code, fault.message, turn_only=bool(row.awaiting))
     body = step.write(row, pending, snapshot, given_up, frozenset(), status=status, milliseconds=0, now=timezone.now())
     return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=status, body=body)
 

@@ -34,6 +34,7 @@ def test_every_field_comes_back() -> None:
         timers={"t": "s#0"},
         effects=4,
         seq=12,
+        sensitive=("n",),
     )
     default = Snapshot()
     assert all(getattr(full, name) != getattr(default, name) for name in Snapshot.__dataclass_fields__), "a new field: add it here and to the codec"

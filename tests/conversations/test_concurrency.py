@@ -1,8 +1,11 @@
 """Promises 1 and 2: exactly once, and no lost update, with real threads on a real database."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from django.db import OperationalError, transaction
 
 from conversations import services
 from conversations.models import Conversation, ConversationEvent, Turn
@@ -51,6 +54,27 @@ def test_twenty_posts_of_the_message_that_ends_it_are_one_turn(office: Tenant) -
     results = at_once(20, post)
     assert Counter(result.replayed for result in results) == {True: 19, False: 1}
     assert {result.reply["status"] for result in results} == {"ended"}
+
+
+def test_a_start_whose_commit_is_not_answered_is_one_conversation(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = transaction.atomic
+    lost: list[str] = []
+
+    @contextmanager
+    def deaf() -> Iterator[None]:
+        """Commits, and does not hear that it has."""
+        with real():
+            yield
+        if not lost:
+            lost.append("the answer")
+            raise OperationalError("database is locked")  # one of the faults after which a transaction is repeated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transaction, "atomic", deaf)
+        begun = services.start(office, flow_id="permit")
+    assert lost
+    assert begun.reply["response"]["text"] == "How many storeys?"
+    assert Conversation.objects.count() == Turn.objects.count() == 1
 
 
 def test_twenty_starts_with_one_id_are_one_conversation(office: Tenant) -> None:

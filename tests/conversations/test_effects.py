@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from conversations import effects, services, tasks
+from conversations import effects, services, tasks, turn
 from conversations.core.types import Outcome
 from conversations.models import Conversation, Effect, Turn
-from conversations.turn import Result
+from conversations.turn import GRACE, Result
 from mcp_platform import outbound
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import LandRegister, calling, check_log, land_register, register_of, said
@@ -168,6 +168,10 @@ def crash(effect: Effect, attempts: int) -> Effect:
     return effect
 
 
+def give_up(effect: Effect, attempt: int) -> None:
+    tasks.give_up_effect(tenant_id=str(effect.tenant_id), effect_id=str(effect.pk), attempt=attempt)
+
+
 def started(office: Tenant, flow_id: str = "register") -> tuple[Any, Effect]:
     begun = services.start(office, flow_id=flow_id)
     say(office, begun.conversation_id, "12/4")
@@ -178,6 +182,7 @@ def test_a_post_that_may_have_happened_is_never_repeated(office: Tenant, land: L
     conversation_id, effect = started(office)
     crash(effect, attempts=1)
     assert services.recover_effects() == 1
+    give_up(effect, attempt=1)
     assert said(conversation_id)[-1] == "The register says: unknown_outcome."
     assert Effect.objects.get().status == "unknown"
     perform(effect, attempt=1)
@@ -211,9 +216,67 @@ def test_after_three_attempts_the_turn_is_dead_and_the_user_is_told(office: Tena
     conversation_id, effect = started(office, "lookup")
     crash(effect, attempts=3)
     assert services.recover_effects() == 1
+    give_up(effect, attempt=3)
     assert Turn.objects.get(number=2).status == "dead"
     assert said(conversation_id)[-1] == "The register says: INTEGRATION_ERROR."
     check_log(conversation_id)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_process_whose_clock_is_wrong_changes_no_deadline(office: Tenant, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    real = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: real + timedelta(hours=hours))
+    conversation_id, effect = started(office)
+    due = timedelta(seconds=2) + GRACE  # flow's timeout_ms, and the grace
+    assert abs(effect.deadline - real - due) < timedelta(seconds=5)
+    assert services.recover_effects() == 0
+    Effect.objects.update(deadline=real - timedelta(seconds=1))
+    assert services.recover_effects() == 1
+    effect.refresh_from_db()
+    assert abs(effect.deadline - real - GRACE) < timedelta(seconds=5)
+    perform(effect)
+    effect.refresh_from_db()
+    assert abs(effect.deadline - real - due) < timedelta(seconds=5)
+    check_log(conversation_id)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_the_dispatcher_hands_over_what_is_given_up(
+    office: Tenant, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any, attempts: int
+) -> None:
+    """A locked conversation would hold up the dispatcher's thread, and with it all timers."""
+    conversation_id, effect = started(office)
+    crash(effect, attempts)
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks() as jobs:
+        patch.setattr(turn, "deliver", lambda *_, **__: pytest.fail("delivered in the dispatcher"))
+        assert services.recover_effects() == 1
+    assert len(jobs) == 1
+    give_up(effect, attempt=attempts - 1)  # a job of an earlier attempt
+    assert Effect.objects.get().status == "started"
+    give_up(effect, attempts)
+    give_up(effect, attempts)
+    assert len(said(conversation_id)) == 2
+    check_log(conversation_id)
+
+
+def test_a_new_session_that_calls_at_once_gets_its_answer(office: Tenant) -> None:
+    """The context is lost while a call is under way; the session that begins instead waits for a call of its own."""
+    document = calling(flow_id="eager")
+    document["initial_state"] = "call"
+    document["states"]["call"]["config"]["request_mapping"] = {}
+    published(office, document)
+    begun = services.start(office, flow_id="eager")
+    lost = Effect.objects.get()
+    Conversation.objects.update(snapshot={"frames": 7})
+    perform(lost)
+    assert Turn.objects.get(number=1).status == "failed"
+    held = Conversation.objects.get()
+    assert held.awaiting
+
+    perform(Effect.objects.get(status="started"))
+    assert [one.status for one in check_log(begun.conversation_id)] == ["failed", "done"]
+    assert said(begun.conversation_id)[-1] == "It belongs to Ada."
+    assert Conversation.objects.get().awaiting == ""
 
 
 # ── addresses ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,11 @@
 """Conversations as users have them: states, transitions, bounds and faults."""
 
+from dataclasses import replace
+
+from conversations.core.fold import fold
 from conversations.core.machine import advance
-from conversations.core.types import Command, Said, Snapshot, Started, Status, TimerFired
+from conversations.core.types import Command, Outcome, Returned, Said, Snapshot, Started, Status, TimerFired
+from tests.conversations.scenes import calling
 from tests.playbook import MONDAY, Play, book_of, ending, flow, response, to
 
 GREETING = flow(
@@ -352,3 +356,17 @@ def test_an_error_handler_that_leads_back_to_a_failing_call_ends(play: type[Play
     assert calls < 100
     playing.breaks("INTEGRATION_ERROR")
     assert playing.at.state == "ask"
+
+
+def test_an_outcome_that_cannot_be_taken_in_lets_the_conversation_go_on(play: type[Play]) -> None:
+    """The stored agenda names a state that the version does not have: neither the step nor its recovery can read it."""
+    waiting = play(calling()).user("12/4").at
+    broken = replace(waiting, agenda=(["result", "gone"],))
+    step = advance(book_of(calling()), broken, Returned(effect_id=broken.awaiting, outcome=Outcome(success=True)), MONDAY)
+    assert (step.snapshot.awaiting, step.snapshot.status, step.snapshot.state) == ("", Status.WAITING, "ask")
+    assert step.error is not None
+    assert [event.kind for event in step.events] == ["failed", "replied"]
+    assert fold(step.events, start=broken) == step.snapshot
+    assert step.replies
+    again = advance(book_of(calling()), step.snapshot, Said(text="12/5"), MONDAY)
+    assert again.snapshot.awaiting
