@@ -1,0 +1,39 @@
+"""What can go wrong with trained models."""
+
+from mcp_platform import errors
+
+
+class ModelNotFound(errors.NotFound):
+    """There is no such model."""
+
+    code = "MODEL_NOT_FOUND"
+
+
+class ArtifactRefused(errors.Broken):
+    """The stored model is not the one that was trained: its digest or its signature does not fit."""
+
+    code = "MODEL_ARTIFACT_REFUSED"
+
+
+class GatesClosed(errors.Conflict):
+    """The model does not pass every gate; promote it with a reason to override them."""
+
+    code = "MODEL_GATES_CLOSED"
+
+
+class NothingBefore(errors.Conflict):
+    """No model served before this one, so there is nothing to roll back to."""
+
+    code = "MODEL_NOTHING_BEFORE"
+
+
+class NotChampion(errors.Conflict):
+    """Only the model that serves can be rolled back."""
+
+    code = "MODEL_NOT_CHAMPION"
+
+
+class IsChampion(errors.Conflict):
+    """The model serves; roll back or promote another one first."""
+
+    code = "MODEL_IS_CHAMPION"

@@ -1,0 +1,179 @@
+"""Everything that changes models: keep a trained one, judge it, let it serve, take it back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from mcp_platform import jobs
+from mcp_platform.errors import Invalid
+from mcp_platform.ml import queries, signing
+from mcp_platform.ml.core.gates import Gate, Gates
+from mcp_platform.ml.errors import GatesClosed, IsChampion, NotChampion, NothingBefore
+from mcp_platform.ml.models import Champion, ModelArtifact, ModelVersion
+from mcp_platform.outbox import services as outbox
+from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.services import By, actor_of, audit
+
+LONGEST_REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of model: its gates, and how its page shows what is special about it (a template and what it needs)."""
+
+    name: str
+    title: str
+    gates: Gates
+    template: str = ""
+    context: Callable[[ModelVersion], Mapping[str, Any]] | None = None
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def kind(one: Kind) -> None:
+    """Register a kind of model, when the app that makes such models is loaded."""
+    KINDS[one.name] = one
+
+
+# ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def keep(
+    tenant: Tenant,
+    *,
+    kind: str,
+    subject: str,
+    content: bytes,
+    metrics: Mapping[str, Any],
+    card: Mapping[str, Any],
+    data_sha256: str,
+    by: By | str,
+) -> ModelVersion:
+    """A new candidate, judged at once. `by` may be the actor of the operation that trained it."""
+    actor = by if isinstance(by, str) else actor_of(by)
+    with transaction.atomic():
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)  # two trainings may end at once, and numbers have no gaps
+        last = queries.models(tenant).filter(kind=kind, subject=subject).aggregate(last=Max("number"))["last"] or 0
+        row = ModelVersion(
+            tenant=tenant,
+            kind=kind,
+            subject=subject,
+            number=last + 1,
+            sha256=signing.digest(content),
+            size=len(content),
+            metrics=dict(metrics),
+            card=dict(card),
+            data_sha256=data_sha256,
+            created_by=actor,
+            created_at=timezone.now(),
+        )
+        row.signature = signing.sign(content, row)
+        row.gates = [asdict(gate) for gate in judge(tenant, row)]
+        row.save()
+        ModelArtifact.objects.create(tenant=tenant, model=row, content=content)
+        changes = {"number": row.number, "sha256": row.sha256, "data_sha256": data_sha256}
+        audit(tenant, actor=actor, action="model.train", target=row, changes=changes)
+    return row
+
+
+def judge(tenant: Tenant, row: ModelVersion) -> list[Gate]:
+    """The verdicts of its kind's gates, against what serves now."""
+    known = KINDS.get(row.kind)
+    champion = queries.champion(tenant, kind=row.kind, subject=row.subject)
+    other = champion.metrics if champion is not None and champion.pk != row.pk else None
+    return known.gates(row.metrics, other) if known else []
+
+
+# ── serving ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def promote(tenant: Tenant, *, model_id: UUID, override: str = "", by: By | str) -> ModelVersion:
+    """Let it serve. `override`: the reason for doing so although gates are closed; it is audited.
+
+    Raises ModelNotFound, GatesClosed, ArtifactRefused.
+    """
+    if len(override) > LONGEST_REASON:
+        raise Invalid(
+            "The reason is too long.", errors=[{"path": "$.override", "code": "too_long", "message": f"at most {LONGEST_REASON} characters"}]
+        )
+    with transaction.atomic():
+        row = _locked(tenant, model_id)
+        verdicts = judge(tenant, row)
+        closed = [gate for gate in verdicts if not gate.passed]
+        if closed and not override.strip():
+            raise GatesClosed(errors=[{"path": f"$.gates.{gate.name}", "code": "gate_closed", "message": gate.why} for gate in closed])
+        queries.content(tenant, row.pk)  # what has been tampered with never serves
+        pointer = Champion.objects.for_tenant(tenant).select_for_update().filter(kind=row.kind, subject=row.subject).first()
+        if pointer is not None and pointer.model_id == row.pk:
+            return row
+        before = pointer.model if pointer is not None else None
+        row.gates = [asdict(gate) for gate in verdicts]
+        row.save(update_fields=("gates",))
+        _point(tenant, row, before)
+        changes: dict[str, Any] = {"number": [before.number if before else None, row.number], "subject": row.subject}
+        if closed:
+            changes |= {"override": override.strip(), "closed_gates": [gate.name for gate in closed]}
+        audit(tenant, actor=_actor(by), action="model.promote", target=row, changes=changes)
+        _tell_world(tenant, row, before)
+    return row
+
+
+def _tell_world(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) -> None:
+    data = {"model": f"{row.kind}:{row.subject}", "version": row.number, "previous_version": before.number if before else None}
+    outbox.emit(tenant, type="model.promoted", subject=f"models/{row.pk}", data=data, key=f"model:{row.kind}:{row.subject}")
+
+
+def roll_back(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
+    """The model that served before this one serves again. Raises ModelNotFound, NotChampion, NothingBefore."""
+    with transaction.atomic():
+        row = _locked(tenant, model_id)
+        pointer = Champion.objects.for_tenant(tenant).select_for_update().filter(kind=row.kind, subject=row.subject).first()
+        if pointer is None or pointer.model_id != row.pk:
+            raise NotChampion(model_id=str(model_id))
+        if pointer.previous is None:
+            raise NothingBefore(model_id=str(model_id))
+        before: ModelVersion = pointer.previous
+        _point(tenant, before, row)
+        audit(tenant, actor=actor_of(by), action="model.roll_back", target=before, changes={"number": [row.number, before.number]})
+        _tell_world(tenant, before, row)
+    return before
+
+
+def reject(tenant: Tenant, *, model_id: UUID, reason: str = "", by: By) -> ModelVersion:
+    """It shall never serve. Raises ModelNotFound, IsChampion."""
+    with transaction.atomic():
+        row = _locked(tenant, model_id)
+        if row.status == ModelVersion.Status.CHAMPION:
+            raise IsChampion(model_id=str(model_id))
+        row.status = ModelVersion.Status.REJECTED
+        row.save(update_fields=("status",))
+        audit(tenant, actor=actor_of(by), action="model.reject", target=row, changes={"reason": reason[:LONGEST_REASON]})
+    return row
+
+
+def _locked(tenant: Tenant, model_id: UUID) -> ModelVersion:
+    queries.model(tenant, model_id)
+    found: ModelVersion = ModelVersion.objects.for_tenant(tenant).select_for_update().get(pk=model_id)
+    return found
+
+
+def _point(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) -> None:
+    now = timezone.now()
+    values = {"model": row, "previous": before, "moved_at": now}
+    Champion.objects.update_or_create(tenant=tenant, kind=row.kind, subject=row.subject, defaults=values)
+    if before is not None:
+        ModelVersion.objects.filter(pk=before.pk).update(status=ModelVersion.Status.RETIRED)
+    row.status, row.promoted_at = ModelVersion.Status.CHAMPION, now
+    row.save(update_fields=("status", "promoted_at"))
+    tenant_id, generation = tenant.pk, uuid4().hex
+    jobs.after_commit(lambda: queries.forget(tenant_id, generation))
+
+
+def _actor(by: By | str) -> str:
+    return by if isinstance(by, str) else actor_of(by)

@@ -1,0 +1,1 @@
+"""What there is to tell, to whom, in which envelope, and when to try again. Pure."""
