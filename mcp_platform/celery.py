@@ -12,7 +12,12 @@ app = Celery("mcp_platform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # retry() and apply_async() use the *default* app: without this line they dial a broker that is not there.
 app.set_default()
-app.autodiscover_tasks(["conversations"], related_name="tasks")
+# After each task Celery would close the process's whole connection pool: it costs every task a new connection, and takes the connections of
+# the calls that run in lanes beside it. Tasks give back their own (`jobs.TenantTask`).
+app.conf.update(CELERY_DB_REUSE_MAX=2**60)
+app.autodiscover_tasks(
+    ["mcp_platform.operations", "mcp_platform.vault", "mcp_platform.outbox", "conversations", "conversations.analytics"], related_name="tasks"
+)
 
 
 class EmbeddedWorker:

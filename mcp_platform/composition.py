@@ -11,13 +11,21 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django_prometheus import exports
 
-from mcp_platform import observability
+from mcp_platform import observability, toolkit, tools
 from mcp_platform.tenancy import scope
 
 log = observability.logger(__name__)
 COUNT_EVERY_SECONDS = 15.0
 _claim: Any = None
 _counted_at = -COUNT_EVERY_SECONDS
+
+
+TOOLS = (tools.TOOLS,)  # what every app offers to machines, in one list
+
+
+def register_tools() -> None:
+    for offered in TOOLS:
+        toolkit.register(offered)
 
 
 def start_serving() -> None:
@@ -49,7 +57,8 @@ def claim_single_process() -> None:
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """/metrics. Gauges that are counts of rows are counted here, so that every web process tells them, also where workers are apart."""
-    from conversations import services
+    from conversations import dead, services
+    from mcp_platform.outbox import services as outbox
 
     global _counted_at
     if time.monotonic() - _counted_at >= COUNT_EVERY_SECONDS:
@@ -57,6 +66,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         try:
             with scope.platform_scope():
                 services.count_active()
+                dead.count()
+                outbox.count_backlog()
         except DatabaseError as fault:
             log.warning("metrics_without_database", fault=repr(fault))
     found: HttpResponse = exports.ExportToDjangoView(request)

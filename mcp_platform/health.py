@@ -1,7 +1,9 @@
 """Is it alive, is it ready, and which part is not. Four routes: /livez, /readyz, /health, /health/detailed."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
-from mcp_platform import observability
+from mcp_platform import departure, observability
 
 log = observability.logger(__name__)
 Check = Callable[[], str]
@@ -41,7 +43,7 @@ def _migrations() -> str:
 
 
 def _cache() -> str:
-    cache.set("health", "1", 10)
+    _in_time("cache", lambda: cache.set("health", "1", 10))
     return "embedded" if settings.EMBEDDED else "redis"
 
 
@@ -50,10 +52,33 @@ def _workers() -> str:
 
     if settings.EMBEDDED:
         return "embedded" if celery.embedded_is_running() else "not started in this process"
-    replies = celery.app.control.ping(timeout=0.5)
+    replies: list[Any] = _in_time("workers", lambda: celery.app.control.ping(timeout=0.5))
     if not replies:
         raise ComponentSick("no Celery worker answers: ./run worker")
     return f"{len(replies)} answer"
+
+
+PATIENCE_SECONDS = 3.0
+_asking: dict[str, "Future[Any]"] = {}
+
+
+def _in_time(name: str, ask: Callable[[], Any]) -> Any:
+    """The answer of something that may hang. A question that hangs is not asked a second time beside it. Raises ComponentSick."""
+    asked = _asking.get(name)
+    if asked is None or asked.done():
+        asked = _asking[name] = Future()
+        threading.Thread(target=_answered, args=(asked, ask), name=f"health-{name}", daemon=True).start()
+    try:
+        return asked.result(PATIENCE_SECONDS)
+    except TimeoutError:
+        raise ComponentSick(f"no answer within {PATIENCE_SECONDS:.0f} s") from None
+
+
+def _answered(asked: "Future[Any]", ask: Callable[[], Any]) -> None:
+    try:
+        asked.set_result(ask())
+    except Exception as fault:  # noqa: BLE001  whoever waits gets it
+        asked.set_exception(fault)
 
 
 CHECKS: dict[str, Check] = {"database": _database, "migrations": _migrations, "cache": _cache, "workers": _workers}
@@ -92,12 +117,18 @@ def live(_request: HttpRequest) -> JsonResponse:
 
 
 def ready(_request: HttpRequest) -> JsonResponse:
-    return _answer(run_checks(READY))
+    return _answer(_readiness())
+
+
+def _readiness() -> dict[str, dict[str, Any]]:
+    if departure.leaving():  # it still answers: whoever comes late is served
+        return {"process": {"status": "unhealthy", "detail": "is shutting down", "ms": 0.0}}
+    return run_checks(READY)
 
 
 def health(_request: HttpRequest) -> JsonResponse:
     """Ready or not, without details: safe to show to anybody."""
-    components = run_checks(READY)
+    components = _readiness()
     answer = _answer(components)
     return JsonResponse(
         {"status": "healthy" if answer.status_code == 200 else "unhealthy", "service": settings.SERVICE_NAME, "version": settings.VERSION},

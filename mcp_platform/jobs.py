@@ -14,8 +14,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from celery import Task, bootsteps, shared_task
+from celery import Task, bootsteps, current_task, shared_task
 from django.conf import settings
+from django.core.cache import cache
 from django.db import close_old_connections, connection, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -25,6 +26,7 @@ from mcp_platform.tenancy import scope
 
 log = observability.logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_DELIVERIES = 3
 CORRELATION = "mcp_correlation_id"  # a header of our own: Celery's `correlation_id` is the id of the task
 
 
@@ -94,6 +96,8 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         tenant_id = kwargs.get("tenant_id")
         inside = scope.tenant_scope(tenant_id) if tenant_id else nullcontext()
         correlation = str((self.request.headers or {}).get(CORRELATION, "") or self.request.get(CORRELATION, "") or "")
+        if self._kills_its_workers():
+            return None
         with observability.correlated(correlation, task=self.name), inside:
             if tenant_id:
                 observability.bind(tenant_id=tenant_id)
@@ -103,11 +107,33 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
                 if not connection.in_atomic_block:  # not when a task is called like a function
                     close_old_connections()  # the threads of a worker outlive their jobs, and the pool has few connections
 
+    def _kills_its_workers(self) -> bool:
+        """Whether this job was handed over three times by workers that died of it. Then it is dropped: the broker would hand it over for ever.
+        What it was about is in rows, where the sweeps count too."""
+        if self.request.called_directly or not (self.request.delivery_info or {}).get("redelivered"):
+            return False
+        key = f"jobs.handed_over.{self.request.id}"
+        try:
+            cache.add(key, 0, timeout=86_400)
+            if cache.incr(key) < MOST_DELIVERIES:
+                return False
+        except Exception as fault:  # noqa: BLE001  each cache has its own errors; who cannot count carries on
+            log.warning("deliveries_not_counted", fault=repr(fault))
+            return False
+        observability.DEAD_JOBS.labels(self.name).inc()
+        log.error("job_dropped", task=self.name, kwargs=self.request.kwargs)
+        return True
+
 
 def task(name: str, **options: Any) -> Callable[[F], F]:
     """Register a task under `name`: acknowledged when done, handed over when its worker dies."""
     decorated: Callable[[F], F] = shared_task(name=name, base=TenantTask, **options)
     return decorated
+
+
+def in_worker() -> bool:
+    """Whether a worker runs the task that this is called in; False when a task is called like a function."""
+    return bool(current_task) and not current_task.request.called_directly
 
 
 # ── sweeps ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,6 +199,7 @@ class DispatcherStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         self.dispatcher = Dispatcher()
         self.dispatcher.start()
+        log.info("dispatcher_started", sweeps=sorted(SWEEPS))
 
     def stop(self, parent: Any) -> None:
         if self.dispatcher is not None:

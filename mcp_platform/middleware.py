@@ -7,7 +7,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
-from mcp_platform import observability, rest
+from mcp_platform import departure, observability, rest
 from mcp_platform.tenancy import scope
 
 # unfold's Alpine.js evaluates expressions, hence unsafe-eval, on the admin's pages only; those have no inline script. Swagger UI has some.
@@ -57,6 +57,8 @@ def _nowhere(request: HttpRequest) -> HttpResponse | None:
 def finish(request: HttpRequest, response: HttpResponse, correlation_id: str) -> HttpResponse:
     """The headers of every answer, whichever way it was made."""
     response.headers["X-Correlation-ID"] = correlation_id
+    if departure.leaving():
+        response.headers["Connection"] = "close"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if not response.streaming and "Content-Length" not in response.headers:  # CommonMiddleware's work, which hot routes do not pass
         response.headers["Content-Length"] = str(len(response.content))

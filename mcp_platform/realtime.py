@@ -7,9 +7,10 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer  # noqa: TID251  this is the one place
 from django.db import transaction
@@ -19,6 +20,7 @@ from mcp_platform import observability
 log = observability.logger(__name__)
 
 PATIENCE_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
 MOST_WAITING = 1000
 
 
@@ -121,15 +123,58 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 @asynccontextmanager
-async def listening(*groups: str) -> AsyncIterator[Any]:
-    """Join groups for the time of the block; gives an async callable that returns the next message."""
+async def listening(*groups: str) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Join groups for the time of the block; gives an async callable that returns the next message, and may be given up and called again.
+
+    Neither joining nor leaving waits long for a Redis that hangs. Raises what the layer raises, TimeoutError included.
+    """
     channels = layer()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        name = await channels.new_channel()
-        for group in groups:
-            await channels.group_add(group, name)
+    mark = f"specific.{uuid4().hex}."
     try:
-        yield lambda: channels.receive(name)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            name = await channels.new_channel(mark)
+            for group in groups:
+                await channels.group_add(group, name)
+    except BaseException:
+        _forget(channels, mark)
+        raise
+    ear = _Ear(channels, name)
+    try:
+        yield ear.hear
     finally:
-        for group in groups:
-            await channels.group_discard(group, name)
+        await ear.close(groups)
+
+
+def _forget(channels: Any, mark: str) -> None:
+    """What a join that failed leaves in the layer: it notes names before it asks Redis, and would keep those of every try."""
+    for known in [known for known in channels.channels if mark in known]:
+        channels.channels.pop(known, None)
+        for members in channels.groups.values():
+            if isinstance(members, set):
+                members.discard(known)
+
+
+class _Ear:
+    """One channel. Giving up a wait must not cancel the layer's `receive`, which would leave the channel and ask Redis to forget it."""
+
+    def __init__(self, channels: Any, name: str) -> None:
+        self._channels, self._name = channels, name
+        self._hearing: asyncio.Task[Any] | None = None
+
+    async def hear(self) -> Any:
+        if self._hearing is None:
+            self._hearing = asyncio.create_task(self._channels.receive(self._name))
+        await asyncio.wait({self._hearing})  # cancelled, it leaves the task alone
+        heard, self._hearing = self._hearing, None
+        return heard.result()
+
+    async def close(self, groups: Iterable[str]) -> None:
+        with suppress(Exception):  # the layer is away: it forgets the channel by itself
+            async with asyncio.timeout(LEAVE_SECONDS):
+                for group in groups:
+                    await self._channels.group_discard(group, self._name)
+        if self._hearing is not None:
+            for _ in range(2):  # the first one makes the layer ask Redis, which may hang; the second one ends that
+                self._hearing.cancel()
+                if (await asyncio.wait({self._hearing}, timeout=LEAVE_SECONDS))[0]:
+                    break

@@ -1,0 +1,17 @@
+"""Everything that leaves this process for the outside world goes through here: one HTTP client, checked addresses, one breaker."""
+
+from mcp_platform.outbound.addresses import AddressRefused, Unreachable, checked_addresses, shown
+from mcp_platform.outbound.client import MAX_ANSWER, Answer, AnswerTooLarge, TimedOut, let_go_of_database, request
+
+__all__ = [
+    "MAX_ANSWER",
+    "AddressRefused",
+    "Answer",
+    "AnswerTooLarge",
+    "TimedOut",
+    "Unreachable",
+    "checked_addresses",
+    "let_go_of_database",
+    "request",
+    "shown",
+]

@@ -1,0 +1,73 @@
+"""The plants: `scaled` (PostgreSQL, Redis, processes) and `embedded` (one process, SQLite). These tests use no database of the test process."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.plant import Plant, Postgres, Redis, dismiss_the_reaper, folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "faults" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_in_the_database() -> None:
+    """Of the whole suite's conftest; here is no database."""
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process() -> None:
+    """Likewise: nothing happens in this process."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    yield
+    dismiss_the_reaper()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Plant]:
+    """One cluster and one Redis for all tests; each has a tenant of its own."""
+    with folder() as made:
+        postgres = Postgres(made)
+        redis: Any = None
+        try:
+            redis = Redis(made)
+            plant = Plant(made, postgres=postgres, redis=redis)
+            plant.manage("migrate", "-v0")
+            yield plant
+            plant.close()
+        finally:
+            postgres.stop("immediate")
+            if redis is not None:
+                redis.stop()
+
+
+@pytest.fixture
+def scaled(site: Plant) -> Iterator[Plant]:
+    yield site
+    site.kill_everything()
+
+
+@pytest.fixture(scope="session")
+def migrated() -> Iterator[Path]:
+    """A migrated SQLite file, to copy."""
+    with folder() as made:
+        Plant(made).manage("migrate", "-v0")
+        yield made / "state"
+
+
+@pytest.fixture
+def embedded(migrated: Path) -> Iterator[Plant]:
+    with folder() as made:
+        shutil.copytree(migrated, made / "state")
+        plant = Plant(made)
+        yield plant
+        plant.close()
