@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.forms.utils import ErrorDict, ErrorList
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -45,6 +45,8 @@ else:
 
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
 )
 
@@ -65,8 +67,10 @@ __all__ = [
     "mark",
     "moment",
     "mono",
+    "number_input",
     "pretty",
     "refused_fields",
+    "select",
     "tell",
     "text_area",
     "text_input",
@@ -294,6 +298,23 @@ class Page(ThemeAdmin):
             request._refusal = error  # type: ignore[attr-defined]  # the transaction is rolled back: show the form again, with the reason
             return super().changeform_view(request, object_id, form_url, extra_context)
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        return self._refusable(request, lambda: super(Page, self).delete_view(request, object_id, extra_context))
+
+    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
+        return self._refusable(request, lambda: super(Page, self).response_action(request, queryset))
+
+    def _refusable(self, request: HttpRequest, answer: Callable[[], Any]) -> Any:
+        """What a service refuses while rows are deleted becomes a message; nothing was deleted."""
+        try:
+            with transaction.atomic():
+                return answer()
+        except PlatformError as error:
+            if request.method != "POST" or error.kind in (Kind.NOT_FOUND, Kind.DENIED):
+                raise
+            tell(request, error)
+            return HttpResponseRedirect(self.to("changelist"))
+
     # The audit chain is the record; Django's own log would be a second, weaker one.
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return None
@@ -372,6 +393,16 @@ def text_area(**attrs: Any) -> forms.Widget:
 
 def checkboxes() -> forms.Widget:
     widget: forms.Widget = UnfoldAdminCheckboxSelectMultipleWidget()
+    return widget
+
+
+def select() -> Any:
+    """A widget class: a choice field makes one of its own."""
+    return UnfoldAdminSelectWidget
+
+
+def number_input(**attrs: Any) -> forms.Widget:
+    widget: forms.Widget = UnfoldAdminIntegerFieldWidget(attrs)
     return widget
 
 

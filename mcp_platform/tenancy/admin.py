@@ -39,6 +39,7 @@ else:
 
 admin.site.unregister(Group)  # roles are memberships
 
+LONGEST_OVERLAP_HOURS = 30 * 24
 ROLE_VARIANTS = {Role.OWNER: "primary", Role.EDITOR: "info", Role.OPERATOR: "success", Role.AGENT: "success"}
 
 
@@ -146,6 +147,22 @@ class UserRow(People, Page):  # type: ignore[misc]  # the two get_form differ in
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self._only_superusers(request)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        assert isinstance(request.user, User)
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        before = {name: form.initial.get(name) for name in form.changed_data if name in form.initial and name != "password"}
+        services.change_account(obj, before=before, by=request.user)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        assert isinstance(request.user, User)
+        services.remove_account(obj, by=request.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
 
 
 class MemberForm(ServiceForm):
@@ -311,7 +328,7 @@ class ApiKeyPage(TenantPage):
         made: list[tuple[ApiKey, str]] = []
 
         def rotate() -> None:
-            overlap = timedelta(hours=int(hours) if hours.isdecimal() else 24)
+            overlap = timedelta(hours=min(int(hours), LONGEST_OVERLAP_HOURS) if hours.isascii() and hours.isdecimal() and len(hours) < 6 else 24)
             made.append(services.rotate_api_key(key.tenant, key_id=key.pk, overlap=overlap, by=principal(request, key.tenant)))
 
         answer = self.perform(request, rotate, done=f"The old key works for {hours} more hours.", to=self.to("change", pk))

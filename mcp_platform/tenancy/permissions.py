@@ -15,24 +15,39 @@ PERMISSIONS: Mapping[str, str] = {
     "flows:write": "Edit drafts, import and archive flows",
     "flows:publish": "Publish flows, roll them back, change environments",
     "integrations:read": "See the definitions of integrations",
-    "integrations:write": "Change the definitions of integrations",
+    "integrations:write": "Change the definitions of integrations and their recorded answers",
+    "integrations:try": "Send a trial call through an integration",
+    "secrets:read": "See the names of secrets, never their values",
+    "secrets:write": "Store, rotate and delete secrets",
     "conversations:read": "Read conversations, transcripts and traces",
     "conversations:write": "Start conversations and send messages",
     "conversations:operate": "Reset conversations, hand them over, list those of every user",
+    "inbox:work": "Take conversations that were handed over, answer, give them back to the bot",
+    "channels:read": "See the public chat pages",
+    "channels:write": "Create and change public chat pages",
+    "events:read": "See event endpoints, deliveries and the catalogue of events",
+    "events:manage": "Create and change event endpoints, rotate their secrets, send again",
+    "models:read": "See trained models, what was measured, and which of them serves",
+    "models:write": "Train models, promote, reject and roll them back",
+    "operations:cancel": "Stop long-running work that you may see",
 }
 
 ALL: frozenset[str] = frozenset(PERMISSIONS)
-_SEE = frozenset({"tenants:read", "flows:read", "integrations:read", "conversations:read"})
+_SEE = frozenset({"tenants:read", "flows:read", "integrations:read", "conversations:read", "channels:read", "models:read"})
 _TALK = frozenset({"conversations:write"})
-_OPERATE = frozenset({"conversations:operate", "metrics:read"})
+_CONNECT = frozenset({"integrations:write", "integrations:try", "secrets:read", "secrets:write"})
+_OPERATE = frozenset({"conversations:operate", "inbox:work", "metrics:read", "integrations:try", "operations:cancel", "events:read", "events:manage"})
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
     Role.OWNER: ALL,
-    Role.EDITOR: _SEE | _TALK | {"flows:write", "flows:publish", "integrations:write", "metrics:read"},
-    Role.ANALYST: _SEE | {"audit:read", "metrics:read", "conversations:operate"},
+    Role.EDITOR: _SEE
+    | _TALK
+    | _CONNECT
+    | {"channels:write", "events:read", "flows:write", "flows:publish", "metrics:read", "operations:cancel", "models:write"},
+    Role.ANALYST: _SEE | {"events:read", "audit:read", "metrics:read", "conversations:operate"},
     Role.CODE_OFFICIAL: _SEE | {"audit:read"},
     Role.OPERATOR: _SEE | _TALK | _OPERATE,
-    Role.AGENT: frozenset({"tenants:read", "conversations:read", "conversations:operate"}) | _TALK,
+    Role.AGENT: frozenset({"tenants:read", "conversations:read", "conversations:operate", "inbox:work"}) | _TALK,
     Role.VIEWER: _SEE,
 }
 

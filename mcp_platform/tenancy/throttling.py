@@ -8,7 +8,7 @@ import functools
 import ipaddress
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from limits.storage import Storage, storage_from_string
 
-from mcp_platform import errors, observability
+from mcp_platform import errors, observability, redis_urls
 from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.scope import Principal
 
@@ -62,6 +62,14 @@ def spend(principal: Principal) -> Budget:
     return _draw("default", settings.API_RATE_LIMIT, f"{tenant}:{principal.actor}")
 
 
+def spend_visitor(policy: str, address: str) -> None:
+    """Count what somebody without a credential does on a public page: VISITOR_LIMITS by address. Raises TooMany."""
+    _count(policy, str(getattr(settings, VISITOR_LIMITS[policy])), _bucket(address))
+
+
+VISITOR_LIMITS = {"chat": "CHAT_RATE_LIMIT", "chat-start": "CHAT_START_RATE_LIMIT"}
+
+
 @contextmanager
 def attempt(address: str) -> Iterator[None]:
     """Around the check of a credential: takes one attempt of the address, and gives it back unless the check raises Unauthenticated.
@@ -83,11 +91,18 @@ def attempt(address: str) -> Iterator[None]:
 
 def address_of(request: HttpRequest) -> str:
     """The client's address: the connection's, or what the outermost of TRUSTED_PROXIES own proxies wrote down."""
-    if settings.TRUSTED_PROXIES:
-        hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-        if hops:
-            return str(hops[-min(settings.TRUSTED_PROXIES, len(hops))])
-    return str(request.META.get("REMOTE_ADDR") or "")
+    return _client(request.META.get("HTTP_X_FORWARDED_FOR", ""), str(request.META.get("REMOTE_ADDR") or ""))
+
+
+def address_in(asgi_scope: Mapping[str, Any]) -> str:
+    """`address_of` for a connection that is no request, such as a socket."""
+    forwarded = ",".join(value.decode("latin-1") for name, value in asgi_scope.get("headers") or () if name == b"x-forwarded-for")
+    return _client(forwarded, str((asgi_scope.get("client") or ("",))[0]))
+
+
+def _client(forwarded: str, peer: str) -> str:
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()] if settings.TRUSTED_PROXIES else []
+    return hops[-min(settings.TRUSTED_PROXIES, len(hops))] if hops else peer
 
 
 def _bucket(address: str) -> str:
@@ -222,7 +237,7 @@ _redis_making = threading.Lock()
 
 @functools.cache
 def _redis_of(url: str) -> Storage:
-    found = storage_from_string(url, socket_timeout=_REDIS_TIMEOUT_SECONDS, socket_connect_timeout=_REDIS_TIMEOUT_SECONDS)
+    found = storage_from_string(redis_urls.limits_storage(url), socket_timeout=_REDIS_TIMEOUT_SECONDS, socket_connect_timeout=_REDIS_TIMEOUT_SECONDS)
     assert isinstance(found, Storage)
     return found
 
