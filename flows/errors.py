@@ -42,6 +42,24 @@ class IntegrationNotFound(errors.NotFound):
     code = "INTEGRATION_NOT_FOUND"
 
 
+class FlowTestNotFound(errors.NotFound):
+    """The flow has no such test."""
+
+    code = "FLOW_TEST_NOT_FOUND"
+
+
+class FailingTests(errors.Invalid):
+    """Tests of this flow fail on its draft; mend the draft or the tests, or publish with a reason."""
+
+    code = "FLOW_TESTS_FAILED"
+
+
+class StubNotFound(errors.NotFound):
+    """The integration has no such stub."""
+
+    code = "STUB_NOT_FOUND"
+
+
 class DefinitionRefused(errors.Invalid):
     """This is not the definition of a flow; `errors` lists every fault with its path."""
 

@@ -14,7 +14,7 @@ from mcp_platform.tenancy.models import TenantModel, TenantQuerySet, User
 NAME = RegexValidator(r"^[A-Za-z][A-Za-z0-9_\-]{0,62}$", "Letters, digits, _ and -; starts with a letter; at most 63 characters.")
 STATE_TYPES = [(item.value, item.value.replace("_", " ")) for item in StateType]
 CONDITIONS = [(item.value, item.value.replace("_", " ")) for item in Condition]
-INTEGRATION_TYPES = [("rest", "REST"), ("graphql", "GraphQL"), ("grpc", "gRPC")]
+INTEGRATION_TYPES = [("rest", "REST"), ("graphql", "GraphQL"), ("grpc", "gRPC"), ("tool", "Tool of this platform")]
 
 
 class AuthoredJSONField(models.JSONField):
@@ -188,6 +188,25 @@ class Pointer(TenantModel):
         return f"pointer {self.pk}"
 
 
+class TenantHandlers(TenantModel):
+    """What belongs to the tenant and to no flow: handlers that work in every conversation, and its own words for the engine's sentences.
+
+    `document` is flows.core.definition.tenant as JSON; a change counts at once, in every environment. There is one row for each tenant.
+    """
+
+    document = AuthoredJSONField(default=dict, blank=True)
+    rev = models.PositiveIntegerField(default=1, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tenant",), name="tenant_handlers_once"),)
+        verbose_name = "tenant handlers"
+        verbose_name_plural = "tenant handlers"
+
+    def __str__(self) -> str:
+        return "Handlers of the tenant"
+
+
 class Integration(TenantModel):
     """The definition of an external system that flows may call. Secrets are referenced by name, never stored here."""
 
@@ -195,16 +214,80 @@ class Integration(TenantModel):
     integration_id = models.CharField(max_length=63, validators=(NAME,))
     name = models.CharField(max_length=200)
     type = models.CharField(max_length=10, choices=INTEGRATION_TYPES, default="rest")
-    base_url = models.CharField(max_length=300, help_text="http:// or https://, without user, query and fragment")
+    base_url = models.CharField(
+        max_length=300, blank=True, help_text="http:// or https:// (gRPC: grpc:// or grpcs://), without user, query and fragment"
+    )
     authentication = models.JSONField(default=dict, blank=True)
     headers = models.JSONField(default=dict, blank=True)
     timeout_ms = models.PositiveIntegerField(default=5000, validators=(MinValueValidator(100), MaxValueValidator(30_000)))
     retry_policy = models.JSONField(default=dict, blank=True)
+    options = models.JSONField(default=dict, blank=True, help_text="What only this type has; see docs/integrations.md")
+    descriptor_set = models.TextField(blank=True, editable=False, help_text="gRPC: a FileDescriptorSet in base64, in place of server reflection")
     rev = models.PositiveIntegerField(default=1, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tenant", "integration_id"), name="integration_id_once"),)
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Stub(TenantModel):
+    """An answer that stands in for the outside: tests and dry runs get it where a real conversation would call the integration.
+
+    It fits a call when `endpoint` and `method` are equal to the call's ("" fits any) and every member of `request` is in the call's request.
+    """
+
+    class Source(models.TextChoices):
+        WRITTEN = "written", "written by hand"
+        TRIAL = "trial", "recorded from a trial call"
+        CONVERSATION = "conversation", "recorded from a conversation"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="stubs")
+    name = models.CharField(max_length=100)
+    endpoint = models.CharField(max_length=2000, blank=True)
+    method = models.CharField(max_length=10, blank=True)
+    request = models.JSONField(default=dict, blank=True)
+    outcome = models.JSONField(help_text="success, status_code, data, error, code, execution_time_ms")
+    source = models.CharField(max_length=12, choices=Source, default=Source.WRITTEN)
+    created_by = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("integration", "name"), name="stub_name_once"),)
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FlowTest(TenantModel):
+    """A scripted conversation that the flow must play as written (docs/testing_flows.md). `script` is flows.core.scripts.Script as JSON.
+
+    `passed`, `ran_at`, `ran_on` and `result` (flows.core.verdicts) tell of the last run; `ran_on` names the draft or version it was of.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="tests")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True, max_length=2000)
+    script = AuthoredJSONField(default=dict)
+    locale = models.CharField(max_length=20, default="en", help_text="The script's own, for lists")
+    enabled = models.BooleanField(default=True, help_text="A publish asks only enabled tests")
+    recorded_from = models.UUIDField(null=True, editable=False, help_text="The conversation that it was recorded from")
+    rev = models.PositiveIntegerField(default=1, editable=False)
+    passed = models.BooleanField(null=True, editable=False)
+    ran_at = models.DateTimeField(null=True, editable=False)
+    ran_on = models.CharField(max_length=100, blank=True, editable=False)
+    result = models.JSONField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("flow", "name"), name="flow_test_name_once"),)
         ordering = ("name", "id")
 
     def __str__(self) -> str:

@@ -19,22 +19,29 @@ from django.db import connection
 from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 
 from flows.core import definition, lint
+from flows.core.definition import tenant as tenant_definition
+from flows.core.lint.interfaces import Interface, interface_of
+from flows.core.lint.references import references
 from flows.core.program import compile_program, integration_ids
 from flows.core.sites import all_actions
 from flows.core.types import Flow as Definition
-from flows.core.types import Json, Problem, Program, Severity, TriggerFlow
+from flows.core.types import Json, Problem, Program, Severity, Trigger, TriggerFlow
 from flows.errors import (
     EnvironmentNotFound,
+    FlowHasProblems,
     FlowNotFound,
+    FlowTestNotFound,
     IntegrationNotFound,
     StateNotFound,
+    StubNotFound,
     TransitionNotFound,
     VersionDoesNotCompile,
     VersionNotFound,
 )
-from flows.models import Environment, Flow, FlowVersion, Integration, Pointer, State, Transition
+from flows.models import Environment, Flow, FlowTest, FlowVersion, Integration, Pointer, State, Stub, TenantHandlers, Transition
 from mcp_platform import observability
 from mcp_platform.tenancy.models import Tenant
+from mcp_platform.vault import queries as vault
 
 log = observability.logger(__name__)
 FlowKey: TypeAlias = str | UUID  # the flow_id that authors and clients write, or the row's id
@@ -145,6 +152,57 @@ def integration(tenant: Tenant | UUID, integration_id: str) -> Integration:
     return found
 
 
+def stubs(tenant: Tenant | UUID, integration_id: str) -> QuerySet[Stub]:
+    """Raises IntegrationNotFound."""
+    rows: QuerySet[Stub] = Stub.objects.for_tenant(tenant).filter(integration=integration(tenant, integration_id))
+    return rows.select_related("integration")
+
+
+def stub(tenant: Tenant | UUID, integration_id: str, stub_id: UUID) -> Stub:
+    """Raises IntegrationNotFound, StubNotFound."""
+    found = stubs(tenant, integration_id).filter(pk=stub_id).first()
+    if found is None:
+        raise StubNotFound(integration_id=integration_id, stub=str(stub_id))
+    return found
+
+
+def secret_of(row: Integration) -> str:
+    """The name of the secret that it shows; "" when it shows none."""
+    name = row.authentication.get("secret") if isinstance(row.authentication, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def users_of_secret(tenant: Tenant | UUID, name: str) -> list[str]:
+    """For the vault: what refers to a secret."""
+    return [f"integration:{row.integration_id}" for row in integrations(tenant) if secret_of(row) == name]
+
+
+def integration_problems(rows: Iterable[Integration]) -> dict[UUID, list[dict[str, str]]]:
+    """What keeps integrations of one tenant from working although their definitions are whole, by primary key: secrets that are not there."""
+    kept = [row for row in rows if secret_of(row)]
+    absent = set(vault.missing(kept[0].tenant_id, [secret_of(row) for row in kept])) if kept else set()
+    return {row.pk: [_missing_secret(secret_of(row))] for row in kept if secret_of(row) in absent}
+
+
+def _missing_secret(name: str) -> dict[str, str]:
+    message = f"There is no secret {name} yet: calls will fail, and flows that make them cannot be published."
+    return {"path": "$.authentication.secret", "code": "missing_secret", "message": message, "expected": "a secret of this name"}
+
+
+def tests(tenant: Tenant | UUID, flow_id: FlowKey) -> QuerySet[FlowTest]:
+    """By name. Raises FlowNotFound."""
+    rows: QuerySet[FlowTest] = FlowTest.objects.for_tenant(tenant).filter(flow=flow(tenant, flow_id))
+    return rows.select_related("flow", "tenant").order_by("name", "id")
+
+
+def test(tenant: Tenant | UUID, flow_id: FlowKey, test_id: UUID) -> FlowTest:
+    """Raises FlowNotFound, FlowTestNotFound."""
+    found = tests(tenant, flow_id).filter(pk=test_id).first()
+    if found is None:
+        raise FlowTestNotFound(flow_id=str(flow_id), test=str(test_id))
+    return found
+
+
 # ── the draft as a document ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -191,6 +249,16 @@ def transition_document(row: Transition) -> dict[str, Json]:
     return document if row.expression else {name: value for name, value in document.items() if name != "expression"}
 
 
+def definition_of(tenant: Tenant | UUID, draft: Flow, number: int | None) -> Definition:
+    """A version as it was published; the draft without a number. Raises VersionNotFound, FlowHasProblems when the draft has errors."""
+    if number is not None:
+        return program_for(version(tenant, draft.pk, number).pk).flow
+    checked = check(tenant, draft_document(draft))
+    if checked.definition is None or checked.errors:
+        raise FlowHasProblems(flow_id=draft.flow_id, errors=as_errors(checked.problems))
+    return checked.definition
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """A document and everything that is wrong with it. `definition` is None while it has faults of shape."""
@@ -207,8 +275,66 @@ def check(tenant: Tenant | UUID, document: Json) -> Checked:
     """All problems of a document, seen with the flows and integrations that the tenant has."""
     known_flows = frozenset(Flow.objects.for_tenant(tenant).filter(archived_at=None).values_list("flow_id", flat=True))
     known_integrations = frozenset(Integration.objects.for_tenant(tenant).values_list("integration_id", flat=True))
-    parsed, problems = lint.check_document(document, known_flows=known_flows, known_integrations=known_integrations)
+    others = _interfaces(tenant, document)
+    parsed, problems = lint.check_document(document, known_flows=known_flows, known_integrations=known_integrations, others=others)
+    secrets = _missing_secrets(tenant, parsed) if parsed is not None else []
+    return Checked(definition=parsed, problems=tuple(lint.errors_first([*problems, *secrets]) if secrets else problems))
+
+
+def _interfaces(tenant: Tenant | UUID, document: Json) -> dict[str, Interface]:
+    """What the flows that this one calls take and give: as they run in the default environment, else as they are drafted."""
+    called = _called(document)
+    if not called:
+        return {}
+    rows = Pointer.objects.for_tenant(tenant).filter(flow__flow_id__in=called, environment__is_default=True)
+    found = {flow_id: interface_of(program_for(version_id).flow) for flow_id, version_id in rows.values_list("flow__flow_id", "version_id")}
+    for draft in Flow.objects.for_tenant(tenant).select_related("tenant").filter(flow_id__in=called - set(found)):
+        parsed, _ = definition.parse(draft_document(draft))
+        if parsed is not None:
+            found[draft.flow_id] = interface_of(parsed)
+    return found
+
+
+def _called(document: Json) -> set[str]:
+    parsed, _ = definition.parse(document)
+    actions = all_actions(parsed) if parsed is not None else ()
+    return {action.flow_id for _, _, action in actions if isinstance(action, TriggerFlow) and action.flow_id != getattr(parsed, "flow_id", "")}
+
+
+def tenant_handlers(tenant: Tenant | UUID) -> TenantHandlers:
+    """The tenant's own handlers; a row that is not saved yet where it has none."""
+    found: TenantHandlers | None = TenantHandlers.objects.for_tenant(tenant).first()
+    if found is None:
+        found = TenantHandlers(tenant_id=tenant.pk if isinstance(tenant, Tenant) else tenant, document={"global_handlers": {}}, rev=0)
+    return found
+
+
+def check_tenant_handlers(tenant: Tenant | UUID, document: Json) -> Checked:
+    """All problems of the tenant's own handlers."""
+    known_flows = frozenset(Flow.objects.for_tenant(tenant).filter(archived_at=None).values_list("flow_id", flat=True))
+    known_integrations = frozenset(Integration.objects.for_tenant(tenant).values_list("integration_id", flat=True))
+    parsed, problems = lint.check_tenant(document, known_flows=known_flows, known_integrations=known_integrations)
     return Checked(definition=parsed, problems=tuple(problems))
+
+
+def _missing_secrets(tenant: Tenant | UUID, parsed: Definition) -> list[Problem]:
+    """Calls of integrations whose secret is not there."""
+    called = {found.path: found.name for found in references(parsed) if found.kind == "integration"}
+    if not called:
+        return []
+    rows = {row.integration_id: row for row in integrations(tenant).filter(integration_id__in=set(called.values()))}
+    without = integration_problems(rows.values())
+    return [
+        Problem(
+            path=path,
+            code="missing_secret",
+            message=f'The integration "{name}" needs the secret {secret_of(rows[name])}, which is not there.',
+            expected="a secret of this name",
+            severity=Severity.ERROR,
+        )
+        for path, name in called.items()
+        if name in rows and rows[name].pk in without
+    ]
 
 
 def as_errors(problems: Iterable[Problem]) -> list[dict[str, str]]:
@@ -258,6 +384,7 @@ class _Current:
     generation: str
     expires: float  # time.monotonic()
     looked: float
+    afar: "Afar"
     books: dict[tuple[frozenset[str], frozenset[str]], "Book"] = field(default_factory=dict)
 
 
@@ -266,6 +393,21 @@ class Book(NamedTuple):
 
     programs: Mapping[str, Program]  # version id -> program
     current: Mapping[str, str]  # flow_id -> version id
+    tenant: Program | None = None  # the tenant's own handlers
+    triggers: Mapping[str, tuple[Trigger, ...]] = {}  # flow_id -> what starts it from anywhere
+
+
+class Afar(NamedTuple):
+    """What listens in every conversation although it belongs to no flow on the stack."""
+
+    tenant: Program | None
+    triggers: Mapping[str, tuple[Trigger, ...]]
+
+    @property
+    def flows(self) -> frozenset[str]:
+        """The flows that may begin because of it."""
+        own = flows_used(self.tenant.flow) if self.tenant is not None else frozenset()
+        return own | frozenset(self.triggers)
 
 
 GENERATION_SECONDS = 1.0  # how often the shared generation is looked at: the longest that a publish in another process stays unseen
@@ -287,14 +429,14 @@ def book_for(tenant: Tenant | UUID, where: Environment | int, version_ids: Itera
     if found is None:
         if len(entry.books) >= BOOKS_KEPT:
             entry.books.clear()
-        found = entry.books[pinned, named] = _make_book(entry.versions, pinned, named)
+        found = entry.books[pinned, named] = _make_book(entry.versions, pinned, named, entry.afar)
     return found
 
 
-def _make_book(versions: Mapping[str, UUID], pinned: frozenset[str], named: frozenset[str]) -> Book:
+def _make_book(versions: Mapping[str, UUID], pinned: frozenset[str], named: frozenset[str], afar: Afar) -> Book:
     programs = {key: program_for(key) for key in pinned}
     current: dict[str, str] = {}
-    to_visit = [*named, *(name for program in programs.values() for name in flows_used(program.flow))]
+    to_visit = [*named, *afar.flows, *(name for program in programs.values() for name in flows_used(program.flow))]
     while to_visit:
         name = to_visit.pop()
         if name in current or name not in versions:
@@ -302,7 +444,29 @@ def _make_book(versions: Mapping[str, UUID], pinned: frozenset[str], named: froz
         key = current[name] = str(versions[name])
         programs[key] = program_for(key)
         to_visit.extend(flows_used(programs[key].flow))
-    return Book(programs=programs, current=current)
+    return Book(programs=programs, current=current, tenant=afar.tenant, triggers=afar.triggers)
+
+
+def _afar(tenant_id: UUID, versions: Mapping[str, UUID]) -> Afar:
+    """Only versions whose text has triggers are compiled for this."""
+    with_triggers = set(FlowVersion.objects.filter(pk__in=versions.values(), definition__contains='"triggers":[').values_list("pk", flat=True))
+    found = {flow_id: program_for(key).flow.triggers for flow_id, key in versions.items() if key in with_triggers}
+    return Afar(tenant=_tenant_program(tenant_id), triggers={flow_id: triggers for flow_id, triggers in found.items() if triggers})
+
+
+def _tenant_program(tenant_id: UUID) -> Program | None:
+    """None when there is none, or when it does not compile any more: then conversations go on without it."""
+    document = TenantHandlers.objects.for_tenant(tenant_id).values_list("document", flat=True).first()
+    if not document:
+        return None
+    parsed, problems = tenant_definition.parse(document)
+    program = None
+    if parsed is not None:
+        key = f"tenant:{definition.digest(definition.canonical(tenant_definition.export(parsed)))}"
+        program, problems = compile_program(parsed, key)
+    if program is None:
+        log.error("tenant_handlers_do_not_compile", tenant_id=str(tenant_id), errors=as_errors(problems)[:5])
+    return program
 
 
 def _entry(tenant: Tenant | UUID, where: Environment | int) -> _Current:
@@ -329,6 +493,7 @@ def _read(key: tuple[UUID, int], generation: str) -> _Current:
         generation=generation,
         expires=now + settings.FLOW_CACHE_TTL_SECONDS,
         looked=now,
+        afar=_afar(tenant_id, versions),
     )
 
 

@@ -4,11 +4,15 @@ What a flow may contain is not said here but in docs/protocol/flow.md: definitio
 a document at once. The write shapes below name the members; the services check their values.
 """
 
+import hashlib
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
-from flows.models import CONDITIONS, INTEGRATION_TYPES, STATE_TYPES, Environment, Flow, FlowVersion, Integration, State, Transition
+from flows import queries
+from flows.core import scripts, transcripts
+from flows.models import CONDITIONS, INTEGRATION_TYPES, STATE_TYPES, Environment, Flow, FlowTest, FlowVersion, Integration, State, Stub, Transition
 
 
 class FlowProblemSerializer(serializers.Serializer[Any]):
@@ -178,14 +182,32 @@ class FlowVersionSerializer(FlowVersionSummarySerializer):
         read_only_fields = fields
 
 
+LIVE_POLICIES = ("pin", "migrate_at_wait", "drain", "force")
+DRAIN_ENDS = ("expire", "force")
+
+
+class LiveChoiceSerializer(serializers.Serializer[Any]):
+    """What becomes of the conversations that run another version of the flow (docs/live_versions.md)."""
+
+    policy = serializers.ChoiceField(choices=LIVE_POLICIES, default="pin")
+    fallback = serializers.CharField(required=False, max_length=63, help_text="force: where they go whose state is gone; else the initial state")
+    days = serializers.IntegerField(required=False, min_value=1, max_value=3650, help_text="drain: after so many days what is left is ended or moved")
+    at_end = serializers.ChoiceField(choices=DRAIN_ENDS, required=False, help_text="drain: which of the two")
+
+
 class PublishSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField(required=False, default="", allow_blank=True, help_text="The default environment when empty")
     note = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    override_tests = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=500, help_text="Why it is published although tests fail; the audit keeps it"
+    )
+    live = LiveChoiceSerializer(required=False, help_text="What becomes of running conversations; they keep their version when left out")
 
 
 class RollBackSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(min_value=1, help_text="Number of the version that shall run")
     environment = serializers.CharField(required=False, default="", allow_blank=True, help_text="The default environment when empty")
+    live = LiveChoiceSerializer(required=False, help_text="What becomes of running conversations; they keep their version when left out")
 
 
 class ChangeSerializer(serializers.Serializer[Any]):
@@ -226,23 +248,161 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     authentication = serializers.DictField(read_only=True)
     headers = serializers.DictField(child=serializers.CharField(), read_only=True)
     retry_policy = serializers.DictField(read_only=True)
+    options = serializers.DictField(read_only=True)
+    descriptor_sha256 = serializers.SerializerMethodField(help_text='Of the uploaded descriptor set; "" when the server is asked')
+    problems = serializers.SerializerMethodField(help_text="What keeps it from working, such as a secret that is not there")
 
     class Meta:
         model = Integration
-        fields = ("id", "integration_id", "name", "type", "base_url", "authentication", "headers", "timeout_ms", "retry_policy", "rev", "updated_at")
+        fields = (
+            "id",
+            "integration_id",
+            "name",
+            "type",
+            "base_url",
+            "authentication",
+            "headers",
+            "timeout_ms",
+            "retry_policy",
+            "options",
+            "descriptor_sha256",
+            "problems",
+            "rev",
+            "updated_at",
+        )
         read_only_fields = fields
+
+    def get_descriptor_sha256(self, row: Integration) -> str:
+        return hashlib.sha256(row.descriptor_set.encode()).hexdigest() if row.descriptor_set else ""
+
+    def get_problems(self, row: Integration) -> list[dict[str, str]]:
+        page: Any = self.parent.instance if isinstance(self.parent, serializers.ListSerializer) else [row]
+        context: Any = self.context
+        known: dict[UUID, list[dict[str, str]]] = context.setdefault("_problems", {})
+        if row.pk not in known:  # once for a whole page
+            known.update({**{one.pk: [] for one in page}, **queries.integration_problems(page)})
+        return known[row.pk]
 
 
 class IntegrationChangeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200, required=False)
     type = serializers.ChoiceField(choices=INTEGRATION_TYPES, required=False)
-    base_url = serializers.CharField(max_length=300, required=False, help_text="http:// or https://")
+    base_url = serializers.CharField(max_length=300, required=False, allow_blank=True, help_text="http:// or https://; gRPC: grpc:// or grpcs://")
     authentication = serializers.DictField(required=False, help_text='{"type": "bearer", "secret": "CRM_TOKEN"}: secrets by name, never themselves')
     headers = serializers.DictField(child=serializers.CharField(), required=False)
     timeout_ms = serializers.IntegerField(min_value=100, max_value=30_000, required=False)
-    retry_policy = serializers.DictField(required=False)
+    retry_policy = serializers.DictField(required=False, help_text='{"max_attempts": 3, "backoff_ms": 200, "idempotent": false}')
+    options = serializers.DictField(required=False, help_text="What only this type has: docs/integrations.md")
+    descriptor_set = serializers.CharField(required=False, allow_blank=True, help_text="gRPC: a FileDescriptorSet in base64")
 
 
 class IntegrationCreateSerializer(IntegrationChangeSerializer):
     integration_id = serializers.CharField(max_length=63)
-    base_url = serializers.CharField(max_length=300, help_text="http:// or https://")
+
+
+class StubSerializer(serializers.ModelSerializer[Stub]):
+    request = serializers.DictField(read_only=True, help_text="Members that the request of a fitting call has")
+    outcome = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = Stub
+        fields = ("id", "name", "endpoint", "method", "request", "outcome", "source", "created_by", "created_at")
+        read_only_fields = fields
+
+
+class StubChangeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    endpoint = serializers.CharField(max_length=2_000, required=False, allow_blank=True, help_text='"" fits any')
+    method = serializers.CharField(max_length=10, required=False, allow_blank=True, help_text='"" fits any')
+    request = serializers.DictField(required=False, help_text="Members that the request of a fitting call has")
+    outcome = serializers.DictField(help_text="success, status_code, data, error, code, execution_time_ms")
+
+
+# ── tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FlowTestSerializer(serializers.ModelSerializer[FlowTest]):
+    flow = serializers.CharField(source="flow.flow_id", read_only=True)
+    passed = serializers.BooleanField(read_only=True, allow_null=True, help_text="In the last run; null: it never ran")
+
+    class Meta:
+        model = FlowTest
+        fields: tuple[str, ...] = (
+            "id", "flow", "name", "description", "locale", "enabled", "recorded_from", "passed", "ran_at", "ran_on", "rev",
+            "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class DivergenceSerializer(serializers.Serializer[Any]):
+    step = serializers.IntegerField(help_text="Number of the step that was not met, from 0")
+    message = serializers.CharField()
+    expected = serializers.CharField()
+    got = serializers.CharField()
+
+
+class PlayedLineSerializer(serializers.Serializer[Any]):
+    step = serializers.IntegerField(help_text="The step of the script that it belongs to; -1: the start")
+    by = serializers.ChoiceField(choices=["user", "bot", "outside", "note"])
+    text = serializers.CharField()
+
+
+class VerdictSerializer(serializers.Serializer[Any]):
+    passed = serializers.BooleanField()
+    divergence = DivergenceSerializer(allow_null=True, help_text="The first step that was not met")
+    lines = PlayedLineSerializer(many=True, help_text="What was said and done")
+    visits = serializers.ListField(child=serializers.CharField(), help_text="The states that were run")
+    trace = serializers.ListField(child=serializers.DictField(), help_text="The reasons of the last turn, when it failed")
+
+
+class FlowTestDetailSerializer(FlowTestSerializer):
+    script: Any = serializers.DictField(read_only=True)
+    transcript = serializers.SerializerMethodField(help_text="The script as text")
+    result = VerdictSerializer(read_only=True, allow_null=True)
+
+    class Meta(FlowTestSerializer.Meta):
+        fields = (*FlowTestSerializer.Meta.fields, "script", "transcript", "result")
+        read_only_fields = fields
+
+    def get_transcript(self, row: FlowTest) -> str:
+        script, _ = scripts.parse(row.script)
+        return transcripts.write(script) if script is not None else ""
+
+
+class FlowTestWriteSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    enabled = serializers.BooleanField(required=False, default=True)
+    script = serializers.JSONField(help_text="A script as JSON, or a transcript as text: docs/testing_flows.md")
+
+
+class RunTestsSerializer(serializers.Serializer[Any]):
+    version = serializers.IntegerField(required=False, min_value=1, help_text="Number of a version; the draft when absent")
+    tests = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=2000, help_text="Ids; all of the flow when absent")
+
+
+class TestResultSerializer(VerdictSerializer):
+    test_id = serializers.UUIDField()
+    name = serializers.CharField()
+    enabled = serializers.BooleanField()
+
+
+class TestReportSerializer(serializers.Serializer[Any]):
+    ran_on = serializers.CharField()
+    total = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    unvisited_states = serializers.ListField(child=serializers.CharField(), help_text="States that no test came to")
+    results = TestResultSerializer(many=True)
+
+
+class TryScriptSerializer(serializers.Serializer[Any]):
+    script = serializers.JSONField()
+
+
+class NamedScriptSerializer(FlowTestWriteSerializer):
+    """A test in a file; its script is JSON there."""
+
+
+class TestFileSerializer(serializers.Serializer[Any]):
+    flow_id = serializers.CharField(required=False)
+    tests = NamedScriptSerializer(many=True)

@@ -14,6 +14,7 @@ import pytest
 
 from conversations.core import codec
 from conversations.core.fold import fold
+from conversations.core.inputs import spelled_out
 from conversations.core.machine import advance
 from conversations.core.types import (
     Book,
@@ -36,8 +37,9 @@ from conversations.core.types import (
 )
 from conversations.nlu.patterns import understand
 from flows.core.definition import parse
+from flows.core.definition import tenant as tenant_handlers
 from flows.core.program import compile_program
-from flows.core.types import Json, Program
+from flows.core.types import Json, Program, Trigger
 from mcp_platform.errors import PlatformError, Unavailable
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -77,23 +79,42 @@ def program_of(document: Json) -> Program:
     return program
 
 
-def book_of(*documents: Json, default: str = "") -> Book:
+def book_of(*documents: Json, default: str = "", tenant: Json = None) -> Book:
+    """`tenant`: the tenant's own handlers, a document of flows.core.definition.tenant."""
     programs = [program_of(document) for document in documents]
     return Book(
         programs={program.key: program for program in programs},
         current={program.flow.flow_id: program.key for program in programs},
         default_flow=default,
+        tenant=tenant_program(tenant) if tenant is not None else None,
+        triggers={program.flow.flow_id: program.flow.triggers for program in programs if program.flow.triggers},
     )
+
+
+def tenant_program(document: Json) -> Program:
+    parsed, problems = tenant_handlers.parse(document)
+    assert parsed is not None, problems
+    program, problems = compile_program(parsed, "tenant:test")
+    assert program is not None, problems
+    return program
 
 
 class Play:
     """One conversation. Verbs do something, `bot` and the adjectives check it; all return the play."""
 
     def __init__(
-        self, *documents: Json, locale: str = "en", channel: str = "web", default: str = "", start: str = "", inputs: Mapping[str, Json] | None = None
+        self,
+        *documents: Json,
+        locale: str = "en",
+        channel: str = "web",
+        default: str = "",
+        start: str = "",
+        inputs: Mapping[str, Json] | None = None,
+        tenant: Json = None,
+        profile: Mapping[str, Json] | None = None,
     ) -> None:
-        self.book = book_of(*documents, default=default)
-        self.empty = self.at = Snapshot(locale=locale, channel=channel)
+        self.book = book_of(*documents, default=default, tenant=tenant)
+        self.empty = self.at = Snapshot(locale=locale, channel=channel, profile=profile or {})
         self.now = MONDAY
         self.events: list[Event] = []
         self.inputs: list[tuple[Input, datetime]] = []
@@ -105,8 +126,17 @@ class Play:
 
     def user(self, text: str, **intents: float) -> Self:
         """The user writes; `intents` replace what the flow's own patterns would recognise."""
+        text = str(spelled_out(self.at, {"text": text})["text"])
         heard = Understanding(intents=tuple(sorted(intents.items(), key=lambda pair: -pair[1]))) if intents else self._understood(text)
         return self.take(Said(text=text, understanding=heard))
+
+    def sends(self, text: str = "", **attributes: str) -> Self:
+        """The user sends a file."""
+        return self.take(Said(text=text, attributes=attributes, attachment=True))
+
+    def happens(self, event: str, **attributes: str) -> Self:
+        """The client's program tells of an event."""
+        return self.take(Said(text="", understanding=Understanding(intents=((event, 1.0),)), attributes=attributes, event=event))
 
     def press(self, *, intent: str = "", token: str | None = None, **slots: Json) -> Self:
         """A button of the last reply, unless an older `token` is given."""
@@ -153,8 +183,22 @@ class Play:
         return self
 
     def _understood(self, text: str) -> Understanding:
-        key = self.at.frames[-1].program if self.at.frames else ""
-        return understand(self.book.programs[key], text, locale=self.at.locale) if key in self.book.programs else Understanding()
+        """As the shell does it: by every flow of the stack, by the tenant's handlers, and by the flows that words can start."""
+        book, locale = self.book, self.at.locale
+        scores: dict[str, float] = {}
+        for frame in self.at.frames:
+            for name, score in understand(book.programs[frame.program], text, locale=locale).intents:
+                scores[name] = max(score, scores.get(name, 0.0))
+        sure = {flow_id: self._triggered(flow_id, triggers, text) for flow_id, triggers in book.triggers.items()}
+        return Understanding(
+            intents=tuple(sorted(scores.items(), key=lambda pair: -pair[1])),
+            tenant=understand(book.tenant, text, locale=locale).intents if book.tenant is not None else (),
+            triggers=tuple(sorted(((name, score) for name, score in sure.items() if score), key=lambda pair: -pair[1])),
+        )
+
+    def _triggered(self, flow_id: str, triggers: tuple[Trigger, ...], text: str) -> float:
+        found = dict(understand(self.book.programs[self.book.current[flow_id]], text, locale=self.at.locale).intents)
+        return max(found.get(trigger.intent, 0.0) for trigger in triggers)
 
     # ── what must be so ──
 

@@ -1,5 +1,5 @@
 """The flow pages of the admin; importing them registers them."""
 
-from flows.admin import flows, operations, states
+from flows.admin import flows, integrations, operations, states, stubs, tenant_handlers
 
-__all__ = ["flows", "operations", "states"]
+__all__ = ["flows", "integrations", "operations", "states", "stubs", "tenant_handlers"]

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from flows import services
 from flows.admin.graph import graph
 from flows.admin.problems import Review, on_fields
-from flows.admin.releases import ReleasePages
+from flows.admin.testing import TestPages
 from flows.models import Flow, Pointer
 from flows.services.rows import FLOW_FIELDS
 from mcp_platform.admin_base import JsonField, NameWidget, ServiceForm, badge, mark, text_area
@@ -88,7 +88,7 @@ class ImportForm(forms.Form):
 
 
 @admin.register(Flow)
-class FlowPage(ReleasePages, TenantPage):
+class FlowPage(TestPages, TenantPage):
     permissions: ClassVar = {"view": "flows:read", "add": "flows:write", "change": "flows:write", "delete": "flows:write", "publish": "flows:publish"}
     form = FlowForm
     change_form_template = "flows/flow_page.html"
@@ -206,6 +206,7 @@ class FlowPage(ReleasePages, TenantPage):
             page("<uuid:pk>/versions/", self.versions_page, "versions"),
             page("<uuid:pk>/versions/<int:number>/", self.version_page, "version"),
             page("<uuid:pk>/versions/<int:number>/roll-back/", self.roll_back_button, "roll_back"),
+            *self.test_urls(),
             *super().get_urls(),
         ]
 

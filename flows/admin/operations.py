@@ -1,4 +1,4 @@
-"""Where flows run and what they call: environments and integrations."""
+"""Where flows run: environments."""
 
 from typing import Any, ClassVar
 
@@ -9,8 +9,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from flows import services
-from flows.models import Environment, Integration, Pointer
-from mcp_platform.admin_base import ServiceForm, badge, mono
+from flows.models import Environment, Pointer
+from mcp_platform.admin_base import badge
 from mcp_platform.tenancy.pages import TenantPage, principal
 
 
@@ -51,43 +51,3 @@ class EnvironmentPage(TenantPage):
 
     def delete_model(self, request: HttpRequest, obj: Environment) -> None:
         services.delete_environment(obj.tenant, name=obj.name, by=principal(request, obj.tenant))
-
-
-class IntegrationForm(ServiceForm):
-    class Meta:
-        model = Integration
-        fields = ("integration_id", "name", "type", "base_url", "authentication", "headers", "timeout_ms", "retry_policy")
-        help_texts: ClassVar = {
-            "authentication": 'Secrets by name, never the secret itself: {"type": "bearer", "secret": "CRM_TOKEN"}',
-            "timeout_ms": "Milliseconds, 100 to 30000",
-            "retry_policy": '{"max_attempts": 3, "backoff_ms": 200}',
-        }
-
-
-@admin.register(Integration)
-class IntegrationPage(TenantPage):
-    permissions: ClassVar = {"view": "integrations:read", "add": "integrations:write", "change": "integrations:write", "delete": "integrations:write"}
-    form = IntegrationForm
-    list_display = ("name", "key", "kind", "base_url", "updated_at")
-    search_fields = ("name", "integration_id", "base_url")
-    list_filter = ("type",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("integration_id",) if obj else ()
-
-    @admin.display(description="Integration id", ordering="integration_id")
-    def key(self, row: Integration) -> SafeString:
-        return mono(row.integration_id)
-
-    @admin.display(description="Type", ordering="type")
-    def kind(self, row: Integration) -> SafeString:
-        return badge(row.get_type_display(), "info")
-
-    def save_model(self, request: HttpRequest, obj: Integration, form: Any, change: bool) -> None:
-        tenant = self.tenant_of(request, obj)
-        fields = {name: value for name, value in form.cleaned_data.items() if name != "integration_id"}
-        saved = services.save_integration(tenant, integration_id=obj.integration_id, fields=fields, create=not change, by=principal(request, tenant))
-        obj.__dict__.update(saved.__dict__)
-
-    def delete_model(self, request: HttpRequest, obj: Integration) -> None:
-        services.delete_integration(obj.tenant, integration_id=obj.integration_id, by=principal(request, obj.tenant))

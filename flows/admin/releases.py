@@ -13,6 +13,7 @@ from flows.admin.problems import Review, steps
 from flows.core.diff import Change
 from flows.core.types import Json
 from flows.models import Environment, Flow
+from flows.services import testing
 from mcp_platform.admin_base import tell
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.pages import TenantPage, may, principal
@@ -25,10 +26,14 @@ class ReleasePages(TenantPage):
         """What every page of a flow shows: its name, where it runs, and the tabs that this person may open."""
         tabs = [
             ("overview", "States", "account_tree", self.to("change", flow.pk)),
+            ("tests", "Tests", "science", self.to("tests", flow.pk)),
             ("publish", "Publish", "rocket_launch", self.to("publish", flow.pk)),
             ("versions", "Versions", "history", self.to("versions", flow.pk)),
+            ("live", "Live versions", "stacked_bar_chart", reverse("admin:conversations_migrationplan_live", args=(flow.pk,))),
             ("export", "Export", "data_object", self.to("export", flow.pk)),
         ]
+        if may(request, "metrics:read", flow.tenant_id):
+            tabs.append(("analytics", "Analytics", "monitoring", reverse("admin:analytics_flowanalytics_change", args=(flow.pk,))))
         if flow.running and may(request, "conversations:write", flow.tenant_id):
             tabs.append(("try", "Try it", "chat", f"{reverse('admin:conversations_conversation_try')}?flow={flow.flow_id}&tenant={flow.tenant.slug}"))
         return {
@@ -59,6 +64,8 @@ class ReleasePages(TenantPage):
             environments=environments,
             where=chosen,
             live=live,
+            failing=_failing(review),
+            waiting_states=_waiting_states(review),
             changes=self._changes(flow, live, None) if live else None,
             **self.frame(request, flow),
         )
@@ -74,14 +81,16 @@ class ReleasePages(TenantPage):
                 environment=where,
                 note=request.POST.get("note", ""),
                 expected_rev=int(rev) if rev.isdecimal() else None,
+                live=_live(request),
+                override_tests=request.POST.get("override_tests", ""),
                 by=principal(request, flow.tenant),
             )
         except PlatformError as error:
             tell(request, error)
         else:
-            done = f"Published. New conversations in {where or 'the default environment'} use this version at once; running ones keep theirs."
-            messages.success(request, done)
-            to = self.to("versions", flow.pk)
+            policy = _live(request)["policy"]
+            messages.success(request, f"Published. New conversations in {where or 'the default environment'} use this version at once; {LED[policy]}")
+            to = self.to("versions", flow.pk) if policy == "pin" else reverse("admin:conversations_migrationplan_live", args=(flow.pk,))
         return HttpResponseRedirect(to)
 
     def versions_page(self, request: HttpRequest, pk: Any) -> HttpResponse:
@@ -140,6 +149,37 @@ class ReleasePages(TenantPage):
             "before": f"version {before}",
             "after": f"version {after}" if after else "the draft",
         }
+
+
+# What becomes of the conversations that run another version: docs/live_versions.md.
+LED: Mapping[str, str] = {
+    "pin": "running ones keep theirs.",
+    "migrate_at_wait": "running ones move while they wait.",
+    "drain": "running ones go on until the drain ends.",
+    "force": "running ones are moved by force.",
+}
+
+
+def _live(request: HttpRequest) -> dict[str, Any]:
+    """The form's choice; what cannot be meant falls back to pinning."""
+    policy, days = request.POST.get("live", "pin"), request.POST.get("days", "")
+    if policy not in LED:
+        return {"policy": "pin"}
+    given = {"fallback": request.POST.get("fallback", ""), "at_end": request.POST.get("at_end", "")}
+    return {"policy": policy, **given, **({"days": int(days)} if days.isdecimal() and 0 < int(days) <= 3650 else {})}
+
+
+def _failing(review: Review) -> list[testing.Ran]:
+    """The enabled tests that the draft does not pass; a draft with errors cannot be asked."""
+    if review.errors or review.flow.archived_at is not None:
+        return []
+    report = testing.judge_draft(review.flow.tenant, flow_id=review.flow.pk, keep=False).report
+    return list(report.failed) if report is not None else []
+
+
+def _waiting_states(review: Review) -> list[str]:
+    """States of the draft that wait for their user: where a conversation may be led whose own state is gone."""
+    return [name for name, state in review.document["states"].items() if state.get("type") in ("response", "intent", "slot_filling", "wait")]
 
 
 def grouped(changes: Iterable[Change]) -> list[dict[str, Any]]:

@@ -231,10 +231,11 @@ class RollBackView(APIView):
         operation_id="flows_roll_back", request=shapes.RollBackSerializer, responses={200: shapes.FlowVersionSummarySerializer, **CONFLICT}
     )
     def post(self, request: Request, flow_id: str) -> Response:
-        """Let an environment run another version. Running conversations stay on theirs."""
+        """Let an environment run another version. Running conversations stay on theirs, unless `live` says otherwise."""
         by = principal_of(request)
         given = check_body(request.data, shapes.RollBackSerializer)
-        version = services.roll_back(by.tenant, flow_id=flow_id, number=given["version"], environment=given["environment"], by=by)
+        number, where = given["version"], given["environment"]
+        version = services.roll_back(by.tenant, flow_id=flow_id, number=number, environment=where, live=given.get("live"), by=by)
         return _version(request, flow_id, version.number)
 
 

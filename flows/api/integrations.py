@@ -1,6 +1,7 @@
-"""Integrations: the definitions of external systems that flows may call."""
+"""Integrations: the definitions of external systems that flows may call, and the stubs that stand in for them."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 import django_filters
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -12,7 +13,7 @@ from flows import queries, services
 from flows import serializers as shapes
 from flows.api import manners
 from flows.api.manners import CONFLICT, GONE, IF_MATCH, STALE, body_of, expected_rev, tagged
-from flows.models import INTEGRATION_TYPES, Integration
+from flows.models import INTEGRATION_TYPES, Integration, Stub
 from flows.services.integrations import DEFAULTS
 from mcp_platform.tenancy.authenticators import principal_of
 
@@ -110,4 +111,53 @@ class IntegrationView(APIView):
         by = principal_of(request)
         rev = expected_rev(request, queries.integration(by.tenant, integration_id).rev)
         services.delete_integration(by.tenant, integration_id=integration_id, expected_rev=rev, by=by)
+        return Response(status=204)
+
+
+# ── stubs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class StubFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
+    name = django_filters.CharFilter(lookup_expr="icontains")
+    source = django_filters.ChoiceFilter(choices=Stub.Source.choices)
+
+
+class StubsView(manners.Rows):
+    permissions: ClassVar = {"GET": "integrations:read", "POST": "integrations:write"}
+    queryset = Stub.objects.none()
+    serializer_class = shapes.StubSerializer
+    filterset_class = StubFilter
+    ordering_fields = ("name", "created_at")
+
+    @extend_schema(operation_id="integration_stubs_list")
+    def get(self, request: Request, integration_id: str) -> Response:
+        """Answers that stand in for the integration in tests and dry runs."""
+        return self.page(queries.stubs(principal_of(request).tenant, integration_id))
+
+    @extend_schema(operation_id="integration_stubs_create", request=shapes.StubChangeSerializer, responses={201: shapes.StubSerializer, **CONFLICT})
+    def post(self, request: Request, integration_id: str) -> Response:
+        """Write a stub by hand. Trial calls and conversations can be recorded as stubs, too."""
+        by = principal_of(request)
+        row = services.save_stub(by.tenant, integration_id=integration_id, fields=body_of(request), by=by)
+        return Response(shapes.StubSerializer(row).data, status=201, headers={"Location": f"/api/v1/integrations/{integration_id}/stubs/{row.pk}"})
+
+
+class StubView(APIView):
+    permissions: ClassVar = {"GET": "integrations:read", "PATCH": "integrations:write", "DELETE": "integrations:write"}
+
+    @extend_schema(operation_id="integration_stubs_read", responses=shapes.StubSerializer)
+    def get(self, request: Request, integration_id: str, stub_id: UUID) -> Response:
+        return Response(shapes.StubSerializer(queries.stub(principal_of(request).tenant, integration_id, stub_id)).data)
+
+    @extend_schema(operation_id="integration_stubs_change", request=shapes.StubChangeSerializer, responses={200: shapes.StubSerializer, **CONFLICT})
+    def patch(self, request: Request, integration_id: str, stub_id: UUID) -> Response:
+        """Change some members of the stub."""
+        by = principal_of(request)
+        row = services.save_stub(by.tenant, integration_id=integration_id, stub_id=stub_id, fields=body_of(request), by=by)
+        return Response(shapes.StubSerializer(row).data)
+
+    @extend_schema(operation_id="integration_stubs_delete", responses={204: GONE})
+    def delete(self, request: Request, integration_id: str, stub_id: UUID) -> Response:
+        by = principal_of(request)
+        services.delete_stub(by.tenant, integration_id=integration_id, stub_id=stub_id, by=by)
         return Response(status=204)

@@ -34,6 +34,9 @@ TYPES: Final[Mapping[str, Any]] = {
     "dyn": cel.Type.DYN,
 }
 ERROR: Final = cel.Type.ERROR
+EXTENSIONS: Final = cel.NewEnvConfigFromYaml("name: flow\nextensions: [{name: strings}, {name: math}, {name: lists}]")
+# What the extensions bring that can fill the memory from a few characters: `replace` is a filter of templates, with a bound.
+UNBOUNDED: Final = re.compile(r"\b(range|replace|format)\s*\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,14 @@ class Environment:
 
     def __init__(self, types: ScopeTypes) -> None:
         self.types = types
-        self.cel = cel.NewEnv(variables={name: TYPES[kind] for name, kind in types.items()})
+        self.cel = cel.NewEnv(config=EXTENSIONS, variables={name: TYPES[kind] for name, kind in types.items()})
 
     def compile(self, source: str) -> tuple[Compiled | None, list[Fault]]:
         if len(source) > MAX_SOURCE:
             return None, [(1, f"This expression has {len(source)} characters; at most {MAX_SOURCE} are allowed.")]
+        unbounded = UNBOUNDED.search(without_strings(source))
+        if unbounded is not None:
+            return None, [(1, f'"{unbounded[1]}" is not a function of expressions')]
         try:
             code = self.widened(source)
         except CompileFailed as error:
@@ -196,6 +202,13 @@ TOKEN: Final = re.compile(
     r"""[bB]?(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<name>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)|\d[\w.]*|.""",
     re.DOTALL,
 )
+
+
+def without_strings(source: str) -> str:
+    """The source with its strings and comments blanked."""
+    if "(" not in source:
+        return source
+    return "".join(" " if match[0][-1] in "'\"" or match[0].startswith("//") else match[0] for match in TOKEN.finditer(source))
 
 
 @lru_cache(maxsize=4_096)

@@ -10,6 +10,7 @@ from flows.core.sites import TEMPLATES, all_actions, sites, state_sites
 from flows.core.templates import compile_in
 from flows.core.types import (
     CallIntegration,
+    Each,
     Expression,
     Flow,
     IntegrationConfig,
@@ -17,6 +18,7 @@ from flows.core.types import (
     Program,
     SetVariable,
     SlotFillingConfig,
+    SlotRule,
     SlotType,
     State,
     Template,
@@ -30,12 +32,16 @@ SLOT_TYPES: Final[Mapping[SlotType, str]] = {
     SlotType.NUMBER: "double",
     SlotType.MONEY: "double",
     SlotType.BOOLEAN: "bool",
+    SlotType.ATTACHMENT: "map",
+    SlotType.DATE_RANGE: "map",
+    SlotType.TIME_RANGE: "map",
 }
 ALWAYS: Final[ScopeTypes] = {
     "profile": "map",
     "message.text": "string",
     "message.intent": "string",
     "message.confidence": "double",
+    "message.attributes": "map",
     "conversation.id": "string",
     "conversation.locale": "string",
     "conversation.channel": "string",
@@ -43,7 +49,13 @@ ALWAYS: Final[ScopeTypes] = {
     "error.message": "string",
     "now": "timestamp",
 }
-EXTRA: Final[ScopeTypes] = {"value": "dyn", "response": "dyn"}  # only slot rules and response mappings get values for these
+# Only slot rules, response mappings and the engine's sentences get values for these.
+EXTRA: Final[ScopeTypes] = {"value": "dyn", "response": "dyn", "facts": "map"}
+
+
+def slot_type(rule: SlotRule) -> str:
+    """The CEL type of the slot's value."""
+    return "list" if rule.multiple and rule.type is SlotType.ENUM else SLOT_TYPES[rule.type]
 
 
 def scope_types(flow: Flow) -> dict[str, str]:
@@ -55,7 +67,7 @@ def scope_types(flow: Flow) -> dict[str, str]:
     ids = integration_ids(flow)
     return {
         **ALWAYS,
-        **{f"slots.{name}": SLOT_TYPES[rule.type] for name, rule in flow.slots.items()},
+        **{f"slots.{name}": slot_type(rule) for name, rule in flow.slots.items()},
         **{f"filled.{name}": "bool" for name in flow.slots},
         **{f"labels.{name}": "string" for name, rule in flow.slots.items() if rule.type is SlotType.ENUM},
         **{f"variables.{name}": "dyn" for name in variables_set(flow)},
@@ -87,7 +99,13 @@ def variables_set(flow: Flow) -> frozenset[str]:
             found.add(action.name)
         if isinstance(action, TriggerFlow):
             found.update(action.outputs)
-    return frozenset(found)
+        found.update(names_of(action.for_each))
+    return frozenset(found - {""})
+
+
+def names_of(each: Each | None) -> tuple[str, ...]:
+    """The variables that a loop over a list sets."""
+    return (each.item, each.index) if each is not None else ()
 
 
 def compile_program(flow: Flow, key: str) -> tuple[Program | None, list[Problem]]:

@@ -13,6 +13,60 @@ Json: TypeAlias = Any  # what json.loads returns; a recursive alias costs every 
 Texts: TypeAlias = Mapping[str, str]  # locale ("de", "de-AT"), channel ("sms"), "locale/channel" or "default" -> template source
 
 
+# ── what a bot says beyond words ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """What pressing does: open `url`, or send `intent` and `slots`, or say `text`; with none of them it says its label. `label`, `url` and
+    `text` are templates."""
+
+    label: str
+    intent: str = ""
+    slots: Mapping[str, Json] = field(default_factory=dict)
+    url: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """`url` and `alt` are templates."""
+
+    url: str
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """All texts are templates."""
+
+    title: str
+    subtitle: str = ""
+    image: str = ""
+    url: str = ""
+    buttons: tuple[Button, ...] = ()
+
+
+class Layout(StrEnum):
+    CAROUSEL = "carousel"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rich:
+    """A message with more than words. Every reply made of it also has a plain text with numbered options."""
+
+    text: str = ""
+    buttons: tuple[Button, ...] = ()
+    quick_replies: tuple[Button, ...] = ()
+    cards: tuple[Card, ...] = ()
+    layout: Layout = Layout.CAROUSEL
+    images: tuple[Picture, ...] = ()
+
+
+Messages: TypeAlias = Mapping[str, str | Rich]  # as Texts, where a value may also be a rich message
+
+
 class StateType(StrEnum):
     RESPONSE = "response"
     INTENT = "intent"
@@ -63,11 +117,15 @@ class SlotType(StrEnum):
     MONEY = "money"
     ENUM = "enum"
     PATTERN = "pattern"
+    ATTACHMENT = "attachment"  # {url, name, content_type, size}
+    DATE_RANGE = "date_range"  # {start, end}, both days included
+    TIME_RANGE = "time_range"  # {start, end}
 
 
 class HandlerTrigger(StrEnum):
     INTENT = "intent"
-    COMMAND = "command"  # restart | stop | human | help | cancel | repeat
+    COMMAND = "command"  # restart | stop | human | help | cancel | cancel_all | repeat
+    EVENT = "event"  # something that the client's program noticed
     NO_MATCH = "no_match"
     ERROR = "error"
 
@@ -104,6 +162,10 @@ class SlotRule:
     message: Texts = field(default_factory=dict)  # shown when the value is refused
     sensitive: bool = False
     region: str = "US"  # phone numbers without a country code
+    multiple: bool = False  # enum: a list of choices
+    choices_from: str = ""  # enum: CEL for the choices, a list of texts or of {value, label, synonyms}
+    units: Mapping[str, float] = field(default_factory=dict)  # number: word of the unit -> factor to the unit that is stored
+    confirm: Texts = field(default_factory=dict)  # asked after the answer; a no asks for the slot again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +176,7 @@ class Intent:
     patterns: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    labels: Texts = field(default_factory=dict)  # what people read for it when the bot asks which intent was meant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +192,23 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Generate:
+    """An answer written by a language model. `prompt` is a template; `fallback` (default: the response's own template) is said when none comes."""
+
+    prompt: str
+    fallback: Texts = field(default_factory=dict)
+    timeout_ms: int = 8000  # 100..30000
+    context: Mapping[str, str] = field(default_factory=dict)  # name -> CEL, sent with the prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseConfig:
-    response_templates: Texts
+    response_templates: Messages
     response_type: str = "text"
     personalization: bool = True
     typing_indicator: bool = True
     delay_ms: int = 0  # 0..5000
+    generate: Generate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +219,17 @@ class IntentConfig:
     confidence_threshold: float = 0.7
     fallback_intent: str = ""
     context_aware: bool = True
-    prompt: Texts = field(default_factory=dict)  # said on entry and when asked again
+    prompt: Messages = field(default_factory=dict)  # said on entry and when asked again
+    disambiguation_margin: float = 0.1  # 0..1: two intents nearer than this are asked about; 0 = never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Csat:
+    """A rating: `score` is a required slot of the state, from 1 to `scale`; `comment` a text slot, or ""."""
+
+    score: str
+    comment: str = ""
+    scale: int = 5  # 2..10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +238,14 @@ class SlotFillingConfig:
 
     required_slots: tuple[str, ...]
     optional_slots: tuple[str, ...] = ()
-    prompts: Mapping[str, Texts] = field(default_factory=dict)
-    retry_prompts: Mapping[str, Texts] = field(default_factory=dict)
+    prompts: Mapping[str, Messages] = field(default_factory=dict)
+    retry_prompts: Mapping[str, Messages] = field(default_factory=dict)
     max_retries: int = 3  # 1..5
+    default_values: Mapping[str, str] = field(default_factory=dict)  # slot -> CEL: its value after too many refused answers
+    default_responses: Mapping[str, Messages] = field(default_factory=dict)  # slot -> what is said then
+    prefill: Mapping[str, str] = field(default_factory=dict)  # slot -> CEL, tried on entry: a slot that gets a value is not asked for
+    ask_again: tuple[str, ...] = ()  # slots that are asked for on every entry, also when they are filled
+    csat: Csat | None = None
     validation_rules: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # what this state wrote; read `Flow.slots`, not this
 
 
@@ -178,15 +267,25 @@ class ConditionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """To a person. `queue` is the team's name, "" for any; `reason` is shown to whoever takes over."""
+
+    queue: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitConfig:
-    prompt: Texts = field(default_factory=dict)
+    prompt: Messages = field(default_factory=dict)
     timeout_ms: int = 0  # the same as `State.timeout_ms`
+    handoff: Handoff | None = None  # entering the state hands the conversation over; a resume goes on from here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndConfig:
-    response_templates: Texts = field(default_factory=dict)
+    response_templates: Messages = field(default_factory=dict)
     completion_type: str = "completed"
+    whole: bool = False  # also ends the flows below: the conversation
     outputs: Mapping[str, str] = field(default_factory=dict)  # output name -> CEL, returned to the calling flow
 
 
@@ -197,33 +296,51 @@ StateConfig: TypeAlias = ResponseConfig | IntentConfig | SlotFillingConfig | Int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Each:
+    """Do the action once for every item of a list (CEL). The item and its number from 0 are variables while it is done."""
+
+    items: str
+    item: str = "item"
+    index: str = ""
+    page_size: int = 0  # 1..100: the item is a list of so many items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionBase:
     on_error: OnError = OnError.CONTINUE
     goto: str = ""
+    when: str = ""  # CEL: the action is left out when it is not true
+    for_each: Each | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage(ActionBase):
-    text: Texts
+    text: Messages
+    delay_ms: int = 0  # 0..5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetVariable(ActionBase):
-    """`expression` (CEL) wins over the literal `value`; exactly one of them is written."""
+    """`expression` (CEL) wins over the literal `value`; exactly one of them is written. It sets the variable `name` or the slot `slot`."""
 
-    name: str
+    name: str = ""
+    slot: str = ""
     value: Json = None
     expression: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearVariable(ActionBase):
-    name: str
+    """The variable `name`, or the slot `slot`."""
+
+    name: str = ""
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallIntegration(ActionBase):
     call: IntegrationConfig
+    compensation: "tuple[Action, ...]" = ()  # done, newest first, when the flow is cancelled after the call has succeeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,10 +349,16 @@ class LogEvent(ActionBase):
     data: Mapping[str, str] = field(default_factory=dict)  # key -> template
 
 
+class OnCancel(StrEnum):
+    CONTINUE = "continue"  # go on after a sub-flow that the user cancelled
+    CANCEL = "cancel"  # then this flow is cancelled too
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerFlow(ActionBase):
     flow_id: str
     replace: bool = False  # leave this flow instead of coming back
+    on_cancel: OnCancel = OnCancel.CONTINUE
     inputs: Mapping[str, str] = field(default_factory=dict)  # variable of the sub-flow -> CEL here
     outputs: Mapping[str, str] = field(default_factory=dict)  # variable here -> output name of the sub-flow
 
@@ -266,6 +389,8 @@ class State:
     entry_actions: tuple[Action, ...] = ()
     exit_actions: tuple[Action, ...] = ()
     interruptible: bool = True  # config.interruptible
+    interruptible_when: str = ""  # config.interruptible written as CEL; then `interruptible` is True
+    compensation: tuple[Action, ...] = ()  # config.compensation: done when the flow is cancelled after this state was left
     masked_handlers: frozenset[str] = frozenset()  # config.masked_handlers: names of handlers that do not fire here
     timeout_ms: int = 0  # config.timeout_ms: the duration of `timeout` transitions that say none; see program.timeout_ms
     metadata: Mapping[str, Json] = field(default_factory=dict)
@@ -279,11 +404,21 @@ class Handler:
     on: HandlerTrigger
     value: str = ""
     mode: HandlerMode = HandlerMode.INLINE
-    texts: Texts = field(default_factory=dict)
+    texts: Messages = field(default_factory=dict)
     flow_id: str = ""
     target_state: str = ""
     actions: tuple[Action, ...] = ()
     priority: int = 100
+    when: str = ""  # CEL: the handler fires only while it is true
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """An intent of this flow that starts it from anywhere, when nothing nearer takes the message."""
+
+    intent: str
+    replace: bool = False  # leave the flows on the stack for it, instead of coming back to them
+    confidence: float = 0.75  # 0..1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +435,8 @@ class Flow:
     slots: Mapping[str, SlotRule] = field(default_factory=dict)
     intents: Mapping[str, Intent] = field(default_factory=dict)
     default_locale: str = "en"  # metadata.default_locale
+    triggers: tuple[Trigger, ...] = ()  # metadata.triggers
+    texts: Mapping[str, Texts] = field(default_factory=dict)  # metadata.texts: the flow's own words for the engine's sentences
     metadata: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -357,8 +494,8 @@ class Program:
     """A flow, compiled. Look-ups by source text: the same text compiles once."""
 
     key: str  # what pins it: the FlowVersion's id, or the draft's sha256
-    flow: Flow
-    ordered: Mapping[str, tuple[Transition, ...]]  # state -> transitions by (priority, index)
-    expressions: Mapping[str, Expression]
-    templates: Mapping[str, Template]
-    reads: Mapping[str, frozenset[str]]  # state -> slots it reads (expressions, templates, required slots)
+    flow: Flow = field(repr=False)
+    ordered: Mapping[str, tuple[Transition, ...]] = field(repr=False)  # state -> transitions by (priority, index)
+    expressions: Mapping[str, Expression] = field(repr=False)
+    templates: Mapping[str, Template] = field(repr=False)
+    reads: Mapping[str, frozenset[str]] = field(repr=False)  # state -> slots it reads (expressions, templates, required slots)

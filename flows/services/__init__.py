@@ -15,7 +15,10 @@ from flows.services.drafts import (
 )
 from flows.services.environments import create_environment, default_environment, delete_environment, update_environment
 from flows.services.integrations import delete_integration, save_integration
-from flows.services.releases import archive, diff, export_flow, publish, roll_back, unarchive
+from flows.services.releases import archive, diff, export_flow, following, publish, roll_back, unarchive
+from flows.services.stubs import delete_stub, save_stub
+from flows.services.tenant_handlers import save_tenant_handlers
+from flows.services.testing import delete_test, export_tests, import_tests, run_tests, save_test, try_script
 
 __all__ = [
     "archive",
@@ -26,17 +29,27 @@ __all__ = [
     "delete_flow",
     "delete_integration",
     "delete_state",
+    "delete_stub",
+    "delete_test",
     "delete_transition",
     "diff",
     "draft_document",
     "export_flow",
+    "export_tests",
+    "following",
     "import_flow",
+    "import_tests",
     "publish",
     "roll_back",
+    "run_tests",
     "save_draft",
     "save_integration",
     "save_state",
+    "save_stub",
+    "save_tenant_handlers",
+    "save_test",
     "save_transition",
+    "try_script",
     "unarchive",
     "update_environment",
     "update_flow",

@@ -1,7 +1,8 @@
 """From draft to what runs: publish, roll back, archive; and what can be taken out: export, diff."""
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from django.conf import settings
@@ -16,31 +17,50 @@ from flows.core.types import Flow as Definition
 from flows.errors import DefinitionRefused, FlowHasProblems, FlowIsNeeded, VersioningIsOff, VersionNotFound
 from flows.models import Environment, Flow, FlowVersion, Pointer
 from flows.queries import FlowKey
+from flows.services import testing
 from flows.services.drafts import locked
 from flows.services.environments import default_environment
 from mcp_platform import jobs
+from mcp_platform.outbox import services as outbox
 from mcp_platform.tenancy.models import Tenant, User
 from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import By, actor_of, audit
 
 
-def publish(tenant: Tenant, *, flow_id: FlowKey, environment: str = "", note: str = "", expected_rev: int | None = None, by: By) -> FlowVersion:
-    """Freeze the draft as a version and let `environment` (the default one for "") run it.
+def publish(
+    tenant: Tenant,
+    *,
+    flow_id: FlowKey,
+    environment: str = "",
+    note: str = "",
+    expected_rev: int | None = None,
+    override_tests: str = "",
+    live: Mapping[str, Any] | None = None,
+    by: By,
+) -> FlowVersion:
+    """Freeze the draft as a version and let `environment` (the default one for "") run it. Its enabled tests run first; `override_tests` is
+    the reason, for the audit, to publish although some fail. `live`: what becomes of running conversations; they stay pinned when it is left out.
 
     Content that was published before is not published twice: that version comes back, `is_new` False, and the environment runs it.
-    Raises FlowHasProblems with every error of the draft, FlowNotFound, EnvironmentNotFound, DraftHasChanged, FlowIsArchived.
+    Raises FlowHasProblems with every error of the draft, FailingTests, FlowNotFound, EnvironmentNotFound, DraftHasChanged, FlowIsArchived.
     """
+    judged = testing.judge_draft(tenant, flow_id=flow_id)
     with transaction.atomic():
         flow = locked(tenant, flow_id, expected_rev)
         where = queries.environment(tenant, environment) if environment else default_environment(tenant)
         checked = queries.check(tenant, queries.draft_document(flow))
         if checked.definition is None or checked.errors:
             raise FlowHasProblems(flow_id=flow.flow_id, errors=queries.as_errors(checked.problems))
+        overridden = judged.require(flow, override_tests)
         version = _freeze(flow, checked.definition, note, by)
         before = _point(flow, where, version)
         if version.is_new or before != version.number:
-            changes = {**_move(where, before, version), "is_new": version.is_new, "note": version.note}
+            changes = {**_move(where, before, version), "is_new": version.is_new, "note": version.note, **overridden}
             audit(tenant, actor=actor_of(by), action="flow.publish", target=flow, changes=changes)
+            _tell_world(flow, "flow.published", where, before, version)
+            for job in settings.AFTER_PUBLISH_JOBS:
+                jobs.enqueue(job, tenant_id=str(flow.tenant_id), version_id=str(version.pk))
+        _lead(tenant, flow, where, version, live, by)
     return version
 
 
@@ -70,8 +90,9 @@ def _user_of(by: By) -> User | None:
     return by.user if isinstance(by, Principal) else by
 
 
-def roll_back(tenant: Tenant, *, flow_id: FlowKey, number: int, environment: str = "", by: By) -> FlowVersion:
-    """Let an environment run another version of the flow, usually an older one. Drafts and running conversations stay as they are.
+def roll_back(tenant: Tenant, *, flow_id: FlowKey, number: int, environment: str = "", live: Mapping[str, Any] | None = None, by: By) -> FlowVersion:
+    """Let an environment run another version of the flow, usually an older one. Drafts stay as they are, and running conversations too, unless
+    `live` says what becomes of them.
 
     Raises FlowNotFound, VersionNotFound, EnvironmentNotFound, FlowIsArchived, VersioningIsOff.
     """
@@ -86,6 +107,8 @@ def roll_back(tenant: Tenant, *, flow_id: FlowKey, number: int, environment: str
         before = _point(flow, where, version)
         if before != number:
             audit(tenant, actor=actor_of(by), action="flow.roll_back", target=flow, changes=_move(where, before, version))
+            _tell_world(flow, "flow.rolled_back", where, before, version)
+        _lead(tenant, flow, where, version, live, by)
     return version
 
 
@@ -100,9 +123,32 @@ def _point(flow: Flow, where: Environment, version: FlowVersion) -> int | None:
     return before
 
 
+# ── who else must act when a pointer moves ──────────────────────────────────────────────────────────────────────────────────────────
+
+Follower: TypeAlias = Callable[[Tenant, Flow, Environment, FlowVersion, Mapping[str, Any], By], object]
+_followers: list[Follower] = []
+
+
+def following(follower: Follower) -> None:
+    """Register what leads running conversations after the pointer: called inside the transaction that moves it, with what the publish asked for
+    `live` (the apps above this one know what that means)."""
+    if follower not in _followers:
+        _followers.append(follower)
+
+
+def _lead(tenant: Tenant, flow: Flow, where: Environment, version: FlowVersion, live: Mapping[str, Any] | None, by: By) -> None:
+    for follower in _followers if live else ():
+        follower(tenant, flow, where, version, live or {}, by)
+
+
 def _move(where: Environment, before: int | None, version: FlowVersion) -> dict[str, Any]:
     """What the audit says of a moved pointer."""
     return {"environment": where.name, "version": [before, version.number], "sha256": version.sha256}
+
+
+def _tell_world(flow: Flow, what: str, where: Environment, before: int | None, version: FlowVersion) -> None:
+    moved = {"environment": where.name, "version": version.number, "previous_version": before, "sha256": version.sha256}
+    outbox.emit(flow.tenant, type=what, subject=f"flows/{flow.flow_id}", data={"flow_id": flow.flow_id, **moved}, key=f"flow:{flow.flow_id}")
 
 
 def _tell_caches(flow: Flow) -> None:
@@ -134,6 +180,8 @@ def _set_archived(tenant: Tenant, flow_id: FlowKey, expected_rev: int | None, by
         flow.save(update_fields=("archived_at", "rev", "updated_at"))
         _tell_caches(flow)
         audit(tenant, actor=actor_of(by), action="flow.archive" if archived else "flow.unarchive", target=flow, changes={"archived": archived})
+        if archived:
+            outbox.emit(tenant, type="flow.archived", subject=f"flows/{flow.flow_id}", data={"flow_id": flow.flow_id}, key=f"flow:{flow.flow_id}")
     return flow
 
 

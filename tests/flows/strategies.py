@@ -53,21 +53,55 @@ call_fields = together(
         error_handling=objects,
     ),
 )
+buttons = st.lists(
+    words
+    | together(
+        record(label=words),
+        st.sampled_from([{}, {"url": "https://example.com/{{ variables.x }}"}, {"text": "so"}, {"intent": "yes"}, {"slots": {"a": 1}}]),
+    ),
+    max_size=3,
+)
+pictures = st.lists(together(record(url=st.just("https://example.com/p.png")), maybe(alt=words)), max_size=2)
+cards = st.lists(together(record(title=words), maybe(subtitle=words, image=st.just("https://example.com/c.png"), buttons=buttons)), max_size=2)
+rich = together(
+    record(buttons=st.lists(words, min_size=1, max_size=2)),
+    maybe(text=words, quick_replies=buttons, cards=cards, images=pictures, layout=st.sampled_from(["list", "carousel"])),
+)
+messages = texts | rich | st.dictionaries(st.sampled_from(["default", "en", "de-AT", "sms", "de/sms"]), words | rich, max_size=3)
+looped = st.sampled_from(["variables.y", {"items": "[1, 2]", "item": "it", "index": "i", "page_size": 2}])
+common = maybe(when=expressions, for_each=looped)
+undoing = st.lists(
+    st.sampled_from(
+        [
+            {"type": "send_message", "text": "undone"},
+            {"type": "log_event", "name": "undone"},
+            {"type": "call_integration", "integration_id": "crm", "endpoint": "/undo"},
+        ]
+    ),
+    max_size=2,
+)
+
 action_bodies: dict[ActionType, st.SearchStrategy[dict[str, Any]]] = {
-    ActionType.SEND_MESSAGE: record(text=texts),
+    ActionType.SEND_MESSAGE: together(record(text=messages), maybe(delay_ms=st.integers(0, 5000))),
     ActionType.SET_VARIABLE: record(name=st.sampled_from(VARIABLES), value=json_values)
-    | record(name=st.sampled_from(VARIABLES), expression=expressions),
-    ActionType.CLEAR_VARIABLE: record(name=st.sampled_from(VARIABLES)),
-    ActionType.CALL_INTEGRATION: call_fields,
+    | record(name=st.sampled_from(VARIABLES), expression=expressions)
+    | record(slot=st.sampled_from(SLOTS), value=json_values),
+    ActionType.CLEAR_VARIABLE: record(name=st.sampled_from(VARIABLES)) | record(slot=st.sampled_from(SLOTS)),
+    ActionType.CALL_INTEGRATION: together(call_fields, maybe(compensation=undoing)),
     ActionType.LOG_EVENT: together(record(name=st.just("seen")), maybe(data=st.dictionaries(st.just("key"), words, max_size=1))),
     ActionType.TRIGGER_FLOW: together(
         record(flow_id=st.just("sub")),
-        maybe(mode=st.sampled_from(["push", "replace"]), inputs=mappings, outputs=st.dictionaries(st.sampled_from(VARIABLES), st.just("out"))),
+        maybe(
+            mode=st.sampled_from(["push", "replace"]),
+            inputs=mappings,
+            outputs=st.dictionaries(st.sampled_from(VARIABLES), st.just("out")),
+            on_cancel=st.sampled_from(["continue", "cancel"]),
+        ),
     ),
 }
 on_error = st.sampled_from([{}, {"on_error": "fail"}, {"on_error": "continue"}, {"on_error": "goto", "goto": "start"}])
 actions = st.lists(
-    st.sampled_from(list(ActionType)).flatmap(lambda kind: together(st.just({"type": kind.value}), action_bodies[kind], on_error)), max_size=2
+    st.sampled_from(list(ActionType)).flatmap(lambda kind: together(st.just({"type": kind.value}), action_bodies[kind], on_error, common)), max_size=2
 )
 
 condition_values = {
@@ -89,12 +123,21 @@ def transition_on(condition: Condition) -> st.SearchStrategy[dict[str, Any]]:
 
 transitions = st.lists(st.sampled_from(list(Condition)).flatmap(transition_on), max_size=3)
 slot_lists = st.lists(st.sampled_from(SLOTS), unique=True, max_size=3)
-prompts = st.dictionaries(st.sampled_from(SLOTS), texts, max_size=2)
+prompts = st.dictionaries(st.sampled_from(SLOTS), messages, max_size=2)
 masked = st.lists(st.sampled_from(["h1", "h2"]), unique=True)
-every_config = maybe(interruptible=st.booleans(), masked_handlers=masked, timeout_ms=st.integers(0, 10**9))
+every_config = maybe(
+    interruptible=st.booleans() | st.just("filled.a"), compensation=undoing, masked_handlers=masked, timeout_ms=st.integers(0, 10**9)
+)
 intent_body = maybe(patterns=st.just(["so be it", r"/\bok\b/"]), keywords=st.just(["fine"]), examples=st.just(["ok then"]))
-response_options = maybe(response_type=words, delay_ms=st.integers(0, 5000), personalization=st.booleans())
+generated = together(record(prompt=words), maybe(fallback=texts, timeout_ms=st.integers(100, 30_000), context=mappings))
+response_options = maybe(generate=generated, response_type=words, delay_ms=st.integers(0, 5000), personalization=st.booleans())
+by_slot = st.dictionaries(st.sampled_from(SLOTS), expressions, max_size=2)
 slot_options = maybe(
+    default_values=by_slot,
+    default_responses=prompts,
+    prefill=by_slot,
+    ask_again=slot_lists,
+    csat=together(record(score=st.just("stars")), maybe(comment=st.just("why"), scale=st.integers(2, 10))),
     optional_slots=slot_lists,
     prompts=prompts,
     retry_prompts=prompts,
@@ -103,16 +146,21 @@ slot_options = maybe(
 )
 intent_items = st.sampled_from([*INTENTS, "yes: of course", "no: /^n+o$/"]) | together(record(intent=st.sampled_from(INTENTS)), intent_body)
 configs: dict[StateType, st.SearchStrategy[dict[str, Any]]] = {
-    StateType.RESPONSE: together(record(response_templates=texts), response_options),
+    StateType.RESPONSE: together(record(response_templates=messages), response_options),
     StateType.INTENT: together(
         record(intent_patterns=st.lists(intent_items, max_size=3)),
-        maybe(confidence_threshold=st.floats(0, 1) | st.integers(0, 1), fallback_intent=st.sampled_from(INTENTS), prompt=texts),
+        maybe(
+            confidence_threshold=st.floats(0, 1) | st.integers(0, 1),
+            fallback_intent=st.sampled_from(INTENTS),
+            prompt=messages,
+            disambiguation_margin=st.floats(0, 1),
+        ),
     ),
     StateType.SLOT_FILLING: together(record(required_slots=slot_lists), slot_options),
     StateType.INTEGRATION: call_fields,
     StateType.CONDITION: st.just({}),
-    StateType.WAIT: maybe(prompt=texts),
-    StateType.END: maybe(response_templates=texts, completion_type=st.just("done"), outputs=mappings),
+    StateType.WAIT: maybe(prompt=messages, handoff=maybe(queue=words, reason=words)),
+    StateType.END: maybe(response_templates=messages, completion_type=st.just("done"), outputs=mappings, whole=st.booleans()),
 }
 
 
@@ -127,6 +175,7 @@ def state_of(kind: StateType) -> st.SearchStrategy[dict[str, Any]]:
 rules = st.sampled_from([kind.value for kind in SlotType] + ["size(string(value)) > 2"]) | together(
     maybe(type=st.sampled_from([kind.value for kind in SlotType]), pattern=st.just("[a-z]+"), message=texts, sensitive=st.booleans()),
     maybe(minimum=st.integers(0, 5), maximum=st.floats(6, 1e6), min_length=st.integers(0, 3), max_length=st.integers(3, 9), region=st.just("AT")),
+    maybe(multiple=st.booleans(), choices_from=st.just("variables.y"), units=st.just({"m": 1, "ft": 0.3048}), confirm=texts),
     maybe(choices=st.lists(words | together(record(value=words), maybe(synonyms=st.lists(words, max_size=2), labels=texts)), max_size=3)),
 )
 variables = st.dictionaries(
@@ -134,13 +183,23 @@ variables = st.dictionaries(
 )
 handlers = st.sampled_from(list(HandlerMode)).flatmap(
     lambda mode: together(
-        st.sampled_from([{"on": "intent", "value": "yes"}, {"on": "command", "value": "help"}, {"on": HandlerTrigger.ERROR.value}]),
+        st.sampled_from(
+            [
+                {"on": "intent", "value": "yes"},
+                {"on": "command", "value": "help"},
+                {"on": "event", "value": "idle"},
+                {"on": HandlerTrigger.ERROR.value},
+            ]
+        ),
         st.just({"mode": mode.value, **({"target_state": "start"} if mode is HandlerMode.GOTO else {"flow_id": "sub"})}),
-        maybe(response_templates=texts, actions=actions, priority=st.integers(0, 1000)),
+        maybe(response_templates=messages, actions=actions, priority=st.integers(0, 1000), when=expressions),
     )
 )
 sign = maybe(patterns=st.lists(words.filter(str.isalnum), max_size=2), keywords=st.lists(words, max_size=2), examples=st.lists(words, max_size=2))
-intents = st.dictionaries(st.sampled_from(INTENTS), sign)
+intents = st.dictionaries(st.sampled_from(INTENTS), together(sign, maybe(labels=texts.filter(lambda found: isinstance(found, dict)))))
+meta = record(
+    triggers=st.just(["yes", {"intent": "no", "replace": True, "confidence": 0.6}]), texts=st.just({"help": {"de": "So geht es."}, "stop": "Bye"})
+)
 
 documents: st.SearchStrategy[dict[str, Any]] = together(
     record(
@@ -151,7 +210,7 @@ documents: st.SearchStrategy[dict[str, Any]] = together(
     ),
     maybe(
         version=words, description=words, tenant_id=words, slots=st.dictionaries(st.sampled_from(SLOTS), rules), variables=variables, intents=intents,
-        global_handlers=st.dictionaries(st.sampled_from(["h1", "h2"]), handlers), metadata=objects | st.just({"default_locale": "de"}),
+        global_handlers=st.dictionaries(st.sampled_from(["h1", "h2"]), handlers), metadata=objects | st.just({"default_locale": "de"}) | meta,
     ),
 )  # fmt: skip
 

@@ -148,19 +148,19 @@ def test_hostile_comprehensions_stop_in_bounded_time(macro: str) -> None:
     inner = {"map": "slots.kind + slots.kind", "all": "true", "exists": "false", "filter": "true"}[macro]
     source = "".join(f"[0,1,2,3,4,5,6,7,8,9].{macro}(a{depth}, " for depth in range(9)) + inner + ")" * 9
     found, _ = expressions.compile(source, SCOPE)
-    began = time.perf_counter()
+    began = time.thread_time()
     if found is not None:
         with pytest.raises(EvaluationFailed, match="budget"):
             found.evaluate({"slots.kind": "x" * 10_000})
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_evaluation_is_fast() -> None:
     expression = compiled("filled.storeys && slots.storeys > 2 && slots.area > 5")
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(2_000):
         expression.evaluate(VALUES)
-    assert time.perf_counter() - began < 0.5  # 4 µs each; a slow machine may take ten times that
+    assert time.thread_time() - began < 0.5  # 4 µs each; a slow machine may take ten times that
 
 
 @settings(max_examples=200, deadline=None)

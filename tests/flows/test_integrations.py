@@ -7,6 +7,7 @@ import pytest
 from flows import errors, services
 from flows.models import Integration
 from mcp_platform.tenancy.models import AuditEntry, Tenant, User
+from mcp_platform.vault import services as vault
 from tests import factories
 from tests.factories import greeting
 
@@ -107,6 +108,7 @@ def test_the_second_of_two_savers_is_told(tenant: Tenant, author: User) -> None:
 
 def test_an_integration_that_a_running_flow_calls_stays(tenant: Tenant, author: User) -> None:
     services.save_integration(tenant, integration_id="crm", fields=CRM, create=True, by=author)
+    vault.create_secret(tenant, name="CRM_TOKEN", value="s3cret", by=author)
     document = greeting()
     document["states"]["greet"]["entry_actions"] = [{"type": "call_integration", "integration_id": "crm", "endpoint": "/people"}]
     factories.published(tenant, document)

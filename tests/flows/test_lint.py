@@ -83,9 +83,9 @@ def test_damaged_documents_can_be_checked(document: Any) -> None:
 def test_a_thousand_states_are_checked_in_time() -> None:
     parsed, _ = definition.parse(samples.big_flow(1000))
     assert parsed is not None
-    began = time.perf_counter()
+    began = time.thread_time()
     assert lint.check(parsed) == []
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
 
 
 # ── references ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -129,11 +129,11 @@ def test_output_is_capped_at_16_kb() -> None:
     ],
 )
 def test_hostile_templates_are_refused_quickly(source: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     template, faults = templates.compile(source, SCOPE)
     assert template is None
     assert faults
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flows.core.definition.reading import JSON_OBJECT, NAMED, At, Field, record, text, written, wrong
+from flows.core.definition.reading import FLAG, JSON_OBJECT, NAMED, At, Field, Kind, list_of, map_of, number, record, text, texts, written, wrong
 from flows.core.definition.states import HANDLERS, STATES
 from flows.core.definition.vocabulary import (
     INTENTS,
@@ -17,7 +17,7 @@ from flows.core.definition.vocabulary import (
     read_intent_pattern,
     rule_fields,
 )
-from flows.core.types import Flow, Handler, Intent, IntentConfig, Json, Problem, SlotFillingConfig, SlotRule, State
+from flows.core.types import Flow, Handler, Intent, IntentConfig, Json, Problem, SlotFillingConfig, SlotRule, SlotType, State, Texts, Trigger
 
 DEFAULT_LOCALE: Final = "en"
 
@@ -62,8 +62,12 @@ def survey(document: Json) -> Survey:
     slots = all_slots(at, values)
     intents = all_intents(at, values)
     handlers = in_order(values.pop("global_handlers"))
-    locale = default_locale(at, values["metadata"])
-    return Survey(Flow(**{**values, "slots": slots, "intents": intents, "handlers": handlers, "default_locale": locale}), problems)
+    known = {
+        "default_locale": default_locale(at, values["metadata"]),
+        "triggers": triggers(at, values["metadata"]),
+        "texts": own_texts(at, values["metadata"]),
+    }
+    return Survey(Flow(**{**values, "slots": slots, "intents": intents, "handlers": handlers, **known}), problems)
 
 
 BLANK_FLOW: Final = Flow(flow_id="", name="", version="1", initial_state="", states={})
@@ -78,8 +82,36 @@ def in_order(handlers: Mapping[str, Handler]) -> tuple[Handler, ...]:
     return tuple(sorted(handlers.values(), key=lambda handler: (handler.priority, handler.name)))
 
 
+TRIGGER: Final = {"intent": Field(NAMED), "replace": Field(FLAG, False), "confidence": Field(number(0, 1), 0.75)}
+SENTENCES: Final = map_of(texts(), 100)
+
+
+def read_trigger(at: At) -> Trigger:
+    """The intent's name alone, or an object."""
+    return Trigger(intent=NAMED.read(at)) if isinstance(at.value, str) else Trigger(**record(at, TRIGGER))
+
+
+TRIGGERS: Final = list_of(Kind(read_trigger), 50)
+
+
+def triggers(at: At, metadata: Mapping[str, Json]) -> tuple[Trigger, ...]:
+    """`metadata.triggers`: the intents that start this flow from anywhere."""
+    if metadata.get("triggers") is None:
+        return ()
+    found: tuple[Trigger, ...] = TRIGGERS.read(at.key("metadata").key("triggers"))
+    return found
+
+
+def own_texts(at: At, metadata: Mapping[str, Json]) -> Mapping[str, Texts]:
+    """`metadata.texts`: the flow's own words for the engine's sentences, by the sentence's name."""
+    if metadata.get("texts") is None:
+        return {}
+    found: Mapping[str, Texts] = SENTENCES.read(at.key("metadata").key("texts"))
+    return found
+
+
 def default_locale(at: At, metadata: Mapping[str, Json]) -> str:
-    """`metadata.default_locale`; the one key of the metadata that means something to the engine."""
+    """`metadata.default_locale`."""
     if metadata.get("default_locale") is None:
         return DEFAULT_LOCALE
     return str(text(35, empty=False).read(at.key("metadata").key("default_locale"))) or DEFAULT_LOCALE
@@ -95,7 +127,14 @@ def all_slots(at: At, values: Mapping[str, Any]) -> dict[str, SlotRule]:
         for slot, rule in config.validation_rules.items():
             place = at.key("states").key(name).key("config").key("validation_rules").key(slot)
             rules.setdefault(slot, []).append((place, rule))
-    return {name: merge_rules(name, top.get(name, {}), found) for name, found in rules.items()}
+    rated = csat_rules(values["states"])
+    return {name: merge_rules(name, {**rated.get(name, {}), **top.get(name, {})}, found) for name, found in rules.items()}
+
+
+def csat_rules(states: Mapping[str, State]) -> dict[str, dict[str, Any]]:
+    """What a rating's slot is, where its author does not say otherwise."""
+    asked = (config.csat for _, config in slot_configs(states) if config.csat is not None)
+    return {csat.score: {"type": SlotType.INTEGER, "minimum": 1.0, "maximum": float(csat.scale)} for csat in asked if csat.score}
 
 
 def slot_configs(states: Mapping[str, State]) -> list[tuple[str, SlotFillingConfig]]:

@@ -22,18 +22,20 @@ from flows.core.definition.reading import (
     one_of,
     record,
     text,
-    texts,
     written,
     wrong,
 )
+from flows.core.definition.rich import messages
 from flows.core.types import (
     Action,
     ActionType,
     CallIntegration,
     ClearVariable,
+    Each,
     IntegrationConfig,
     Json,
     LogEvent,
+    OnCancel,
     OnError,
     SendMessage,
     SetVariable,
@@ -68,19 +70,49 @@ INTEGRATION: Final = {
     "response_mapping": Field(EXPRESSIONS, {}),
     "error_handling": Field(JSON_OBJECT, {}),
 }
-COMMON: Final = {"on_error": Field(one_of(OnError), OnError.CONTINUE, terse=True), "goto": Field(NAMED_OR_EMPTY, "", terse=True)}
+IDENTIFIED_OR_EMPTY: Final = Kind(lambda at: IDENTIFIED.read(at) if at.value != "" else "", "")
+EACH: Final = {
+    "items": Field(EXPRESSION),
+    "item": Field(IDENTIFIED, "item", terse=True),
+    "index": Field(IDENTIFIED_OR_EMPTY, "", terse=True),
+    "page_size": Field(integer(0, 100), 0, terse=True),
+}
+
+
+def undo_kind() -> Kind:
+    """What a call's `compensation` holds: actions again, so it is looked up late."""
+    return UNDO
+
+
+def read_each(at: At) -> Each:
+    """The list alone, or an object with the names too."""
+    return Each(items=EXPRESSION.read(at)) if isinstance(at.value, str) else Each(**record(at, EACH))
+
+
+def write_each(each: Each | None) -> Json:
+    body = written({name: getattr(each, name) for name in EACH}, EACH)
+    return body["items"] if set(body) == {"items"} else body
+
+
+COMMON: Final = {
+    "on_error": Field(one_of(OnError), OnError.CONTINUE, terse=True),
+    "goto": Field(NAMED_OR_EMPTY, "", terse=True),
+    "when": Field(OPTIONAL_EXPRESSION, "", terse=True),
+    "for_each": Field(Kind(read_each, None, write_each), None, terse=True),
+}
 REPLACES: Final = Kind(
     lambda at: one_of(Mode, "unknown_mode").read(at) is Mode.REPLACE, False, lambda replace: (Mode.REPLACE if replace else Mode.PUSH).value
 )
 
 FIELDS: Final[dict[ActionType, Fields]] = {
-    ActionType.SEND_MESSAGE: {"text": Field(texts())},
+    ActionType.SEND_MESSAGE: {"text": Field(messages()), "delay_ms": Field(integer(0, 5_000), 0, terse=True)},
     ActionType.SET_VARIABLE: {
-        "name": Field(IDENTIFIED),
+        "name": Field(IDENTIFIED_OR_EMPTY, "", terse=True),
+        "slot": Field(IDENTIFIED_OR_EMPTY, "", terse=True),
         "value": Field(JSON, None, terse=True),
         "expression": Field(OPTIONAL_EXPRESSION, "", terse=True),
     },
-    ActionType.CLEAR_VARIABLE: {"name": Field(IDENTIFIED)},
+    ActionType.CLEAR_VARIABLE: {"name": Field(IDENTIFIED_OR_EMPTY, "", terse=True), "slot": Field(IDENTIFIED_OR_EMPTY, "", terse=True)},
     ActionType.CALL_INTEGRATION: INTEGRATION,
     ActionType.LOG_EVENT: {"name": Field(NAMED), "data": Field(map_of(text(), 100), {}, terse=True)},
     ActionType.TRIGGER_FLOW: {
@@ -88,18 +120,22 @@ FIELDS: Final[dict[ActionType, Fields]] = {
         "mode": Field(REPLACES, False),
         "inputs": Field(EXPRESSIONS, {}, terse=True),
         "outputs": Field(map_of(IDENTIFIED, 200, IDENTIFIED), {}, terse=True),
+        "on_cancel": Field(one_of(OnCancel), OnCancel.CONTINUE, terse=True),
     },
 }
+COMPENSATION: Final = {"compensation": Field(Kind(lambda at: undo_kind().read(at), (), lambda value: undo_kind().write(value)), (), terse=True)}
+DETACHED: Final = frozenset((ActionType.SEND_MESSAGE, ActionType.LOG_EVENT, ActionType.CALL_INTEGRATION))
 
 
 def read_action(at: At) -> Action:
     if not isinstance(at.value, dict):
-        return wrong(at, "an object with `type`", ClearVariable(name=""))
+        return wrong(at, "an object with `type`", ClearVariable())
     problems_before = len(at.problems)
     kind = Field(one_of(ActionType, "unknown_action_type")).read(at.key("type"))
     if len(at.problems) > problems_before:
-        return ClearVariable(name="")
-    values = record(at, {**COMMON, **FIELDS[kind]}, also=("type",))
+        return ClearVariable()
+    more = COMPENSATION if kind is ActionType.CALL_INTEGRATION else {}
+    values = record(at, {**COMMON, **FIELDS[kind], **more}, also=("type",))
     refuse_loose_goto(at, values)
     common = {name: values.pop(name) for name in COMMON}
     return MAKE[kind](at, common, values)
@@ -110,7 +146,29 @@ def refuse_loose_goto(at: At, values: dict[str, Any]) -> None:
         at.key("goto").refuse("missing", "`goto` names the state to go to when `on_error` is goto.", "both or neither")
 
 
+def refuse_no_goal(at: At, values: dict[str, Any]) -> None:
+    """`name` is a variable, `slot` a slot: exactly one of them."""
+    if not at.value.get("name") and not at.value.get("slot"):
+        at.key("name").refuse("missing", '"name" is missing.', "the name of a variable, or `slot` with that of a slot")
+    if at.value.get("name") and at.value.get("slot"):
+        at.refuse("conflicting_fields", "This names both a variable and a slot.", "`name` or `slot`")
+
+
+def read_detached(at: At) -> Action:
+    """An action that runs when its flow is not there any more, or that belongs to none: it changes no variables and goes nowhere."""
+    action = read_action(at)
+    kind = TYPES[type(action)]
+    if isinstance(at.value, dict) and at.value.get("type") in list(ActionType) and kind not in DETACHED:
+        at.key("type").refuse("unknown_value", f"{kind} does not work here.", ", ".join(sorted(DETACHED)))
+    if isinstance(action, CallIntegration) and (action.call.response_mapping or action.compensation):
+        at.refuse("conflicting_fields", "There are no variables here that a result could go to.", "no response_mapping, no compensation")
+    if action.on_error is not OnError.CONTINUE:
+        at.key("on_error").refuse("conflicting_fields", "There is nowhere to go from here.", "continue")
+    return action
+
+
 def make_set_variable(at: At, common: dict[str, Any], values: dict[str, Any]) -> Action:
+    refuse_no_goal(at, values)
     if at.value.get("expression") in (None, "") and "value" not in at.value:
         at.refuse("missing", "set_variable has a `value` or an `expression`.", "one of them")
     if values["expression"] and values["value"] is not None:
@@ -118,8 +176,13 @@ def make_set_variable(at: At, common: dict[str, Any], values: dict[str, Any]) ->
     return SetVariable(**common, **values)
 
 
+def make_clear_variable(at: At, common: dict[str, Any], values: dict[str, Any]) -> Action:
+    refuse_no_goal(at, values)
+    return ClearVariable(**common, **values)
+
+
 def make_call(_at: At, common: dict[str, Any], values: dict[str, Any]) -> Action:
-    return CallIntegration(**common, call=make_integration(values))
+    return CallIntegration(**common, compensation=values.pop("compensation"), call=make_integration(values))
 
 
 def make_integration(values: dict[str, Any]) -> IntegrationConfig:
@@ -129,7 +192,7 @@ def make_integration(values: dict[str, Any]) -> IntegrationConfig:
 MAKE: Final[dict[ActionType, Callable[[At, dict[str, Any], dict[str, Any]], Action]]] = {
     ActionType.SEND_MESSAGE: lambda _at, common, values: SendMessage(**common, **values),
     ActionType.SET_VARIABLE: make_set_variable,
-    ActionType.CLEAR_VARIABLE: lambda _at, common, values: ClearVariable(**common, **values),
+    ActionType.CLEAR_VARIABLE: make_clear_variable,
     ActionType.CALL_INTEGRATION: make_call,
     ActionType.LOG_EVENT: lambda _at, common, values: LogEvent(**common, **values),
     ActionType.TRIGGER_FLOW: lambda _at, common, values: TriggerFlow(**common, replace=values.pop("mode"), **values),
@@ -152,8 +215,11 @@ def write_action(action: Action) -> Json:
     body = written(values, fields)
     if isinstance(action, SetVariable) and not action.expression:
         body["value"] = action.value
+    if isinstance(action, CallIntegration):
+        body |= written({"compensation": action.compensation}, COMPENSATION)
     common = written({name: getattr(action, name) for name in COMMON}, COMMON)
     return {"type": kind.value, **body, **common}
 
 
-ACTIONS: Final = list_of(Kind(read_action, ClearVariable(name=""), write_action), 50)
+ACTIONS: Final = list_of(Kind(read_action, ClearVariable(), write_action), 50)
+UNDO: Final = list_of(Kind(read_detached, ClearVariable(), write_action), 20)

@@ -5,8 +5,9 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from flows.core.definition.actions import ACTIONS, EXPRESSIONS, INTEGRATION, make_integration
+from flows.core.definition.actions import ACTIONS, EXPRESSIONS, IDENTIFIED_OR_EMPTY, INTEGRATION, UNDO, make_integration
 from flows.core.definition.reading import (
+    EXPRESSION,
     FLAG,
     IDENTIFIED,
     JSON_OBJECT,
@@ -31,15 +32,19 @@ from flows.core.definition.reading import (
     written,
     wrong,
 )
+from flows.core.definition.rich import messages, object_kind
 from flows.core.definition.vocabulary import RULES, read_intent_pattern
 from flows.core.durations import MAX_MS, milliseconds
 from flows.core.types import (
     Condition,
     ConditionConfig,
+    Csat,
     EndConfig,
+    Generate,
     Handler,
     HandlerMode,
     HandlerTrigger,
+    Handoff,
     IntegrationConfig,
     Intent,
     IntentConfig,
@@ -59,23 +64,49 @@ MAX_TRANSITIONS: Final = 200
 
 # ── configurations ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-PROMPTS: Final = map_of(texts(), 500, IDENTIFIED)
+PROMPTS: Final = map_of(messages(), 500, IDENTIFIED)
 SLOTS: Final = list_of(IDENTIFIED, 200, distinct=True)
 INTENT_NAMES: Final = Kind(list_of(Kind(read_intent_pattern, Intent(name="")), 200).read, (), lambda intents: [intent.name for intent in intents])
 
+GENERATE: Final = {
+    "prompt": Field(text(empty=False)),
+    "fallback": Field(texts(), {}, terse=True),
+    "timeout_ms": Field(integer(100, 30_000), 8_000, terse=True),
+    "context": Field(map_of(EXPRESSION, 50, IDENTIFIED), {}, terse=True),
+}
+CSAT: Final = {
+    "score": Field(IDENTIFIED),
+    "comment": Field(IDENTIFIED_OR_EMPTY, "", terse=True),
+    "scale": Field(integer(2, 10), 5, terse=True),
+}
+HANDOFF: Final = {"queue": Field(text(100), "", terse=True), "reason": Field(text(500), "", terse=True)}
+
+
+def optional(make: type, fields: Fields) -> Kind:
+    inner = object_kind(make, fields, None)
+    return Kind(inner.read, None, lambda value: None if value is None else inner.write(value))
+
+
+def read_interruptible(at: At) -> bool | str:
+    """A flag, or CEL that is asked when somebody interrupts."""
+    return str(EXPRESSION.read(at)) if isinstance(at.value, str) else bool(FLAG.read(at))
+
+
 EVERY_CONFIG: Final = {
-    "interruptible": Field(FLAG, True, terse=True),
+    "interruptible": Field(Kind(read_interruptible, True), True, terse=True),
     "masked_handlers": Field(list_of(NAMED, 100, distinct=True), (), terse=True),
 }
+COMPENSATED: Final = {"compensation": Field(UNDO, (), terse=True)}
 TIMEOUT: Final = {"timeout_ms": Field(integer(0, MAX_MS), 0, terse=True)}
 
 CONFIGS: Final[dict[StateType, Fields]] = {
     StateType.RESPONSE: {
-        "response_templates": Field(texts(bare=False)),
+        "response_templates": Field(messages(bare=False)),
         "response_type": Field(text(40, empty=False), "text"),
         "personalization": Field(FLAG, True),
         "typing_indicator": Field(FLAG, True),
         "delay_ms": Field(integer(0, 5_000), 0),
+        "generate": Field(optional(Generate, GENERATE), None, terse=True),
         **TIMEOUT,
     },
     StateType.INTENT: {
@@ -83,7 +114,8 @@ CONFIGS: Final[dict[StateType, Fields]] = {
         "confidence_threshold": Field(number(0, 1), 0.7),
         "fallback_intent": Field(NAMED_OR_EMPTY, ""),
         "context_aware": Field(FLAG, True),
-        "prompt": Field(texts(), {}, terse=True),
+        "prompt": Field(messages(), {}, terse=True),
+        "disambiguation_margin": Field(number(0, 1), 0.1, terse=True),
         **TIMEOUT,
     },
     StateType.SLOT_FILLING: {
@@ -93,14 +125,20 @@ CONFIGS: Final[dict[StateType, Fields]] = {
         "prompts": Field(PROMPTS, {}),
         "retry_prompts": Field(PROMPTS, {}),
         "max_retries": Field(integer(1, 5), 3),
+        "default_values": Field(EXPRESSIONS, {}, terse=True),
+        "default_responses": Field(PROMPTS, {}, terse=True),
+        "prefill": Field(EXPRESSIONS, {}, terse=True),
+        "ask_again": Field(SLOTS, (), terse=True),
+        "csat": Field(optional(Csat, CSAT), None, terse=True),
         **TIMEOUT,
     },
     StateType.INTEGRATION: INTEGRATION,
     StateType.CONDITION: TIMEOUT,
-    StateType.WAIT: {"prompt": Field(texts(), {}, terse=True), **TIMEOUT},
+    StateType.WAIT: {"prompt": Field(messages(), {}, terse=True), "handoff": Field(optional(Handoff, HANDOFF), None, terse=True), **TIMEOUT},
     StateType.END: {
-        "response_templates": Field(texts(bare=False), {}, terse=True),
+        "response_templates": Field(messages(bare=False), {}, terse=True),
         "completion_type": Field(NAMED, "completed", terse=True),
+        "whole": Field(FLAG, False, terse=True),
         "outputs": Field(EXPRESSIONS, {}, terse=True),
         **TIMEOUT,
     },
@@ -201,10 +239,16 @@ def refuse_other_name(at: At) -> None:
 
 
 def read_config(at: At, kind: StateType) -> tuple[StateConfig, dict[str, Any]]:
-    fields = {**EVERY_CONFIG, **CONFIGS[kind]}
+    fields = {**EVERY_CONFIG, **COMPENSATED, **CONFIGS[kind]}
     found = At({}, at.problems, at.parent, at.step) if at.value is None else at
     values = record(found, fields)
-    common = {"interruptible": values.pop("interruptible"), "masked_handlers": frozenset(values.pop("masked_handlers"))}
+    flag = values.pop("interruptible")
+    common = {
+        "interruptible": flag if isinstance(flag, bool) else True,
+        "interruptible_when": flag if isinstance(flag, str) else "",
+        "masked_handlers": frozenset(values.pop("masked_handlers")),
+        "compensation": values.pop("compensation"),
+    }
     if kind is not StateType.INTEGRATION:
         common["timeout_ms"] = values["timeout_ms"]
     return MAKE[kind](values), common
@@ -222,8 +266,12 @@ def write_config(state: State) -> Json:
         values["intent_patterns"] = [Intent(name=name) for name in state.config.intents]
     if not isinstance(state.config, IntegrationConfig):
         values["timeout_ms"] = state.timeout_ms
-    common = {"interruptible": state.interruptible, "masked_handlers": tuple(sorted(state.masked_handlers))}
-    return {**written(values, fields), **written(common, EVERY_CONFIG)}
+    common = {
+        "interruptible": state.interruptible_when or state.interruptible,
+        "masked_handlers": tuple(sorted(state.masked_handlers)),
+        "compensation": state.compensation,
+    }
+    return {**written(values, fields), **written(common, {**EVERY_CONFIG, **COMPENSATED})}
 
 
 STATES: Final = map_of(Kind(read_state, BLANK_STATE, write_state), MAX_STATES)
@@ -238,6 +286,7 @@ class CommandName(StrEnum):
     HUMAN = "human"
     HELP = "help"
     CANCEL = "cancel"
+    CANCEL_ALL = "cancel_all"
     REPEAT = "repeat"
 
 
@@ -245,17 +294,23 @@ HANDLER: Final = {
     "on": Field(one_of(HandlerTrigger, "unknown_trigger")),
     "value": Field(matching(NAME, NAME_RULE, empty=True), "", terse=True),
     "mode": Field(one_of(HandlerMode, "unknown_mode"), HandlerMode.INLINE),
-    "response_templates": Field(texts(bare=False), {}, terse=True),
+    "response_templates": Field(messages(bare=False), {}, terse=True),
     "flow_id": Field(NAMED_OR_EMPTY, "", terse=True),
     "target_state": Field(NAMED_OR_EMPTY, "", terse=True),
     "actions": Field(ACTIONS, (), terse=True),
     "priority": Field(integer(0, 1_000), 100),
+    "when": Field(OPTIONAL_EXPRESSION, "", terse=True),
 }
+NAMING: Final = frozenset((HandlerTrigger.INTENT, HandlerTrigger.COMMAND, HandlerTrigger.EVENT))
 NEEDS: Final = {HandlerMode.PUSH: "flow_id", HandlerMode.REPLACE: "flow_id", HandlerMode.GOTO: "target_state"}
 
 
 def read_handler(at: At) -> Handler:
-    values = record(at, HANDLER)
+    return read_handler_of(at, HANDLER)
+
+
+def read_handler_of(at: At, fields: Fields) -> Handler:
+    values = record(at, fields)
     if isinstance(at.value, dict):
         refuse_handler_faults(at, values)
     return Handler(name=str(at.step), texts=values.pop("response_templates"), **values)
@@ -265,7 +320,7 @@ def refuse_handler_faults(at: At, values: Mapping[str, Any]) -> None:
     needed = NEEDS.get(values["mode"])
     if needed and at.value.get(needed) in (None, ""):
         at.key(needed).refuse("missing", f"A handler in mode {values['mode']} has `{needed}`.", "a name")
-    if values["on"] in (HandlerTrigger.INTENT, HandlerTrigger.COMMAND) and at.value.get("value") in (None, ""):
+    if values["on"] in NAMING and at.value.get("value") in (None, ""):
         at.key("value").refuse("missing", f"A handler on {values['on']} says which one.", "a name")
     if values["on"] is HandlerTrigger.COMMAND and values["value"]:
         one_of(CommandName, "unknown_command").read(at.key("value"))

@@ -63,6 +63,10 @@ RULE: Final = {
     "message": Field(texts(), {}, terse=True),
     "sensitive": Field(FLAG, False, terse=True),
     "region": Field(matching(re.compile("[A-Z]{2}"), "a country code of two capital letters"), "US", terse=True),
+    "multiple": Field(FLAG, False, terse=True),
+    "choices_from": Field(OPTIONAL_EXPRESSION, "", terse=True),
+    "units": Field(map_of(number(), 50, text(40, empty=False)), {}, terse=True),
+    "confirm": Field(texts(), {}, terse=True),
 }
 
 
@@ -138,18 +142,20 @@ INTENT: Final = {
     "keywords": Field(list_of(text(100, empty=False), 50), (), terse=True),
     "examples": Field(list_of(text(500, empty=False), 1_000), (), terse=True),
 }
+LABELS: Final = {"labels": Field(texts(bare=False), {}, terse=True)}
 INLINE_INTENT: Final = {"intent": Field(NAMED), **INTENT}
 
 
 def read_intents(at: At) -> dict[str, Intent]:
     if not isinstance(at.value, dict):
         return wrong(at, "an object of intents by name", {})
-    bodies = map_of(Kind(lambda body: record(body, INTENT), {}), 1_000).read(at)
+    bodies = map_of(Kind(lambda body: record(body, {**INTENT, **LABELS}), {}), 1_000).read(at)
     return {name: Intent(name=name, **body) for name, body in bodies.items()}
 
 
 def write_intents(intents: Mapping[str, Intent]) -> Json:
-    return {name: written({key: getattr(intent, key) for key in INTENT}, INTENT) for name, intent in intents.items()}
+    fields = {**INTENT, **LABELS}
+    return {name: written({key: getattr(intent, key) for key in fields}, fields) for name, intent in intents.items()}
 
 
 INTENTS: Final = Kind(read_intents, {}, write_intents)
@@ -179,7 +185,7 @@ def read_short_intent(at: At) -> Intent:
 def merge_intents(one: Intent, other: Intent) -> Intent:
     """Both together, every pattern once."""
     both = {key: tuple(dict.fromkeys((*getattr(one, key), *getattr(other, key)))) for key in INTENT}
-    return Intent(name=one.name, **both)
+    return Intent(name=one.name, labels=one.labels or other.labels, **both)
 
 
 # ── variables ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

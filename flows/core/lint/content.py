@@ -5,34 +5,31 @@ from typing import Final
 
 import re2
 
-from flows.core.definition.reading import json_step
+from flows.core.definition.reading import json_step, listed, suggestion
+from flows.core.lint import rich
 from flows.core.lint.structure import warning
-from flows.core.program import variables_set
+from flows.core.program import names_of, variables_set
+from flows.core.sentences import SENTENCES
 from flows.core.sites import all_actions, rule_path, state_path
 from flows.core.types import (
     ClearVariable,
     Condition,
-    EndConfig,
     Flow,
-    IntentConfig,
+    Messages,
     Problem,
     ResponseConfig,
-    SendMessage,
     SetVariable,
     SlotFillingConfig,
     SlotRule,
     SlotType,
-    State,
     StateType,
-    Texts,
     Transition,
     TriggerFlow,
-    WaitConfig,
 )
 
 
 def check(flow: Flow) -> list[Problem]:
-    return [*slots(flow), *prompts(flow), *patterns(flow), *texts(flow), *ignored(flow), *variables(flow)]
+    return [*slots(flow), *prompts(flow), *patterns(flow), *texts(flow), *ignored(flow), *variables(flow), *rich.check(flow), *sentences(flow)]
 
 
 # ── slots ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -41,6 +38,9 @@ NUMBERS: Final = frozenset((SlotType.INTEGER, SlotType.NUMBER, SlotType.MONEY))
 WORDS: Final = frozenset((SlotType.TEXT, SlotType.PATTERN, SlotType.EMAIL, SlotType.URL))
 USED_BY: Final = {
     "choices": frozenset((SlotType.ENUM,)),
+    "choices_from": frozenset((SlotType.ENUM,)),
+    "multiple": frozenset((SlotType.ENUM,)),
+    "units": frozenset((SlotType.NUMBER,)),
     "minimum": NUMBERS,
     "maximum": NUMBERS,
     "min_length": WORDS,
@@ -56,12 +56,12 @@ def slots(flow: Flow) -> Iterator[Problem]:
 
 def rule_problems(flow: Flow, name: str, rule: SlotRule) -> Iterator[Problem]:
     path = rule_path(flow, name, "type")
-    if rule.type is SlotType.ENUM and not rule.choices:
+    if rule.type is SlotType.ENUM and not rule.choices and not rule.choices_from:
         yield Problem(path=f"{path}.choices", code="no_choices", message=f'The enum slot "{name}" has no choices.', expected="a list of choices")
     if rule.type is SlotType.PATTERN and not rule.pattern:
         yield Problem(path=f"{path}.pattern", code="no_pattern", message=f'The slot "{name}" has no pattern.', expected="a regular expression (RE2)")
     for field, types in USED_BY.items():
-        if getattr(rule, field) not in (None, (), "") and rule.type not in types:
+        if getattr(rule, field) not in (None, (), "", False, {}) and rule.type not in types:
             place = f"{rule_path(flow, name, field)}.{field}"
             yield warning(place, "ignored_field", f"A slot of type {rule.type} does not use `{field}`.", ", ".join(sorted(types)))
     values = [choice.value.casefold() for choice in rule.choices]
@@ -122,32 +122,25 @@ def texts(flow: Flow) -> Iterator[Problem]:
             yield warning(f"{state_path(state.name)}.config.response_templates", "no_text", "This state says nothing.", "a text")
 
 
-def has_default(found: Texts, locale: str) -> bool:
+def has_default(found: Messages, locale: str) -> bool:
     return any(key in found for key in ("default", locale, locale.partition("-")[0]))
 
 
-def all_texts(flow: Flow) -> Iterator[tuple[str, Texts]]:
-    for state in flow.states.values():
-        yield from state_texts(state, f"{state_path(state.name)}.config")
-    for path, _, action in all_actions(flow):
-        if isinstance(action, SendMessage):
-            yield f"{path}.text", action.text
-    for handler in flow.handlers:
-        yield f"$.global_handlers{json_step(handler.name)}.response_templates", handler.texts
+def all_texts(flow: Flow) -> Iterator[tuple[str, Messages]]:
+    yield from rich.all_messages(flow)
     for name, rule in flow.slots.items():
         yield f"{rule_path(flow, name, 'message')}.message", rule.message
+        yield f"{rule_path(flow, name, 'confirm')}.confirm", rule.confirm
+    for intent in flow.intents.values():
+        yield f"$.intents{json_step(intent.name)}.labels", intent.labels
 
 
-def state_texts(state: State, path: str) -> Iterator[tuple[str, Texts]]:
-    config = state.config
-    if isinstance(config, ResponseConfig | EndConfig):
-        yield f"{path}.response_templates", config.response_templates
-    if isinstance(config, IntentConfig | WaitConfig):
-        yield f"{path}.prompt", config.prompt
-    if isinstance(config, SlotFillingConfig):
-        for field, asked in (("prompts", config.prompts), ("retry_prompts", config.retry_prompts)):
-            for slot, found in asked.items():
-                yield f"{path}.{field}{json_step(slot)}", found
+def sentences(flow: Flow) -> Iterator[Problem]:
+    for name in flow.texts:
+        if name not in SENTENCES:
+            path = f"$.metadata.texts{json_step(name)}"
+            message = f'The engine has no sentence "{name[:64]}"{suggestion(name, SENTENCES) or "."}'
+            yield warning(path, "unknown_sentence", message, listed(SENTENCES))
 
 
 # ── fields without effect ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,15 +172,16 @@ def ignored_fields(path: str, transition: Transition) -> Iterator[Problem]:
 
 def variables(flow: Flow) -> Iterator[Problem]:
     known = {*flow.variables, *variables_set(flow)}
+    loops = {name for _, _, action in all_actions(flow) for name in names_of(action.for_each)}
     for path, _, action in all_actions(flow):
-        if isinstance(action, ClearVariable) and action.name not in known:
+        if isinstance(action, ClearVariable) and action.name and action.name not in known:
             yield warning(f"{path}.name", "unknown_variable", f'There is no variable "{action.name}".', "a variable of this flow")
         for name in assigned(action):
-            if name not in flow.variables:
+            if name not in flow.variables and name not in loops:
                 yield warning(path, "undeclared_variable", f'The variable "{name}" is not declared.', f'"{name}" in `variables`')
 
 
 def assigned(action: object) -> tuple[str, ...]:
     if isinstance(action, SetVariable):
-        return (action.name,)
+        return (action.name,) if action.name else ()
     return tuple(action.outputs) if isinstance(action, TriggerFlow) else ()

@@ -7,12 +7,13 @@ are left to whoever starts it (inputs, a calling flow): reading them is one warn
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flows.core.lint.implied import filled_when_passed, filled_when_taken
 from flows.core.lint.structure import Shape, warning
 from flows.core.lint.typed import Checked
+from flows.core.program import names_of
 from flows.core.sites import Kind, Moment, Site, all_actions
 from flows.core.templates import Filled
 from flows.core.types import (
@@ -78,11 +79,16 @@ class Analysis:
 
     def after(self, known: Known, actions: tuple[Action, ...]) -> Known:
         for action in actions:
+            if action.for_each is not None:
+                known = known.plus(self.variables(names_of(action.for_each)))
+            if action.when:
+                known = known.meet(self.after(known, (replace(action, when=""),)))
+                continue
             match action:
                 case SetVariable():
-                    known = known.plus(self.variables((action.name,)))
+                    known = known.plus(self.variables((action.name,)) | self.slots((action.slot,)))
                 case ClearVariable():
-                    known = known.minus(self.variables((action.name,)))
+                    known = known.minus(self.variables((action.name,)) | self.slots((action.slot,)))
                 case CallIntegration():
                     known = known.plus(0, self.variables(action.call.response_mapping))
                 case TriggerFlow():
@@ -162,7 +168,7 @@ class Analysis:
                 continue
             wanted = needs(item)
             if wanted & self.bits.keys():
-                found += self.verdicts(item.site, wanted, self.known_at(item.site))
+                found += self.verdicts(item.site, wanted, self.known_at(item.site).plus(self.variables(item.site.loop)))
         return found
 
     def verdicts(self, site: Site, wanted: frozenset[str], known: Known) -> Iterator[Problem]:
@@ -184,6 +190,11 @@ class Analysis:
             return Known(self.slots((site.slot,)), 0)
         state = self.flow.states[site.state]
         return MOMENTS[site.moment](self, state, site)
+
+    def at_any_time(self, state: State, site: Site) -> Known:
+        """Undoing, interruption and default values: an expression without its value is false there, or gives nothing."""
+        everything = sum(self.bits.values())
+        return Known(everything, everything)
 
     def at_entry_action(self, state: State, site: Site) -> Known:
         count = len(state.entry_actions) if site.action < 0 else site.action
@@ -217,6 +228,7 @@ class Analysis:
 
 
 MOMENTS: Final = {
+    Moment.ANYTIME: Analysis.at_any_time,
     Moment.ENTRY: Analysis.at_entry_action,
     Moment.GUARD: Analysis.at_guard,
     Moment.TAKEN: Analysis.at_taken,
@@ -240,8 +252,9 @@ def variables_filled(flow: Flow) -> Iterator[str]:
         if isinstance(state.config, IntegrationConfig):
             yield from state.config.response_mapping
     for _, _, action in all_actions(flow):
-        if isinstance(action, SetVariable):
+        if isinstance(action, SetVariable) and action.name:
             yield action.name
+        yield from filter(None, names_of(action.for_each))
         if isinstance(action, CallIntegration):
             yield from action.call.response_mapping
         if isinstance(action, TriggerFlow):
@@ -255,7 +268,8 @@ def filled_somewhere(flow: Flow) -> frozenset[str]:
         if isinstance(state.config, SlotFillingConfig)
         for slot in (*state.config.required_slots, *state.config.optional_slots)
     )
-    return frozenset((*(f"slots.{slot}" for slot in asked), *(f"variables.{name}" for name in variables_filled(flow))))
+    set_here = (action.slot for _, _, action in all_actions(flow) if isinstance(action, SetVariable) and action.slot)
+    return frozenset((*(f"slots.{slot}" for slot in (*asked, *set_here)), *(f"variables.{name}" for name in variables_filled(flow))))
 
 
 def handler_goals(flow: Flow) -> frozenset[str]:

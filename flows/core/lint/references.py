@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from flows.core.definition.reading import json_step, listed, suggestion
 from flows.core.definition.states import CommandName
-from flows.core.sites import all_actions, state_path
+from flows.core.lint import rich
+from flows.core.sites import all_actions, asked_texts, state_path
 from flows.core.types import (
     CallIntegration,
+    ClearVariable,
     Condition,
     Flow,
     HandlerTrigger,
@@ -15,6 +17,7 @@ from flows.core.types import (
     IntentConfig,
     OnError,
     Problem,
+    SetVariable,
     Severity,
     SlotFillingConfig,
     State,
@@ -64,7 +67,20 @@ def references(flow: Flow) -> Iterator[Reference]:
             yield Reference(f"{path}.integration_id", "integration", action.call.integration_id)
         if isinstance(action, TriggerFlow):
             yield Reference(f"{path}.flow_id", "flow", action.flow_id)
+        if isinstance(action, SetVariable | ClearVariable):
+            yield Reference(f"{path}.slot", "slot", action.slot)
     yield from handler_references(flow)
+    for index, trigger in enumerate(flow.triggers):
+        yield Reference(f"$.metadata.triggers[{index}]", "intent", trigger.intent)
+    yield from button_references(flow)
+
+
+def button_references(flow: Flow) -> Iterator[Reference]:
+    """What buttons send: an intent, slots."""
+    for path, button in rich.all_buttons(flow):
+        yield Reference(f"{path}.intent", "intent", button.intent)
+        for slot in button.slots:
+            yield Reference(f"{path}.slots{json_step(slot)}", "slot", slot)
 
 
 def state_references(state: State) -> Iterator[Reference]:
@@ -90,9 +106,15 @@ def config_references(state: State, path: str) -> Iterator[Reference]:
         yield Reference(f"{path}.integration_id", "integration", config.integration_id)
         yield Reference(f"{path}.error_handling.goto", "state", str(config.error_handling.get("goto", "")))
     if isinstance(config, SlotFillingConfig):
-        for field, prompts in (("prompts", config.prompts), ("retry_prompts", config.retry_prompts)):
-            for slot in prompts:
+        named = (*asked_texts(config), ("default_values", config.default_values), ("prefill", config.prefill))
+        for field, by_slot in named:
+            for slot in by_slot:
                 yield Reference(f"{path}.{field}{json_step(slot)}", "slot", slot)
+        for index, slot in enumerate(config.ask_again):
+            yield Reference(f"{path}.ask_again[{index}]", "slot", slot)
+        if config.csat is not None:
+            yield Reference(f"{path}.csat.score", "slot", config.csat.score)
+            yield Reference(f"{path}.csat.comment", "slot", config.csat.comment)
 
 
 def handler_references(flow: Flow) -> Iterator[Reference]:

@@ -18,10 +18,11 @@ from flows.core.lint.graph import (
     reachable,
     sort,
 )
-from flows.core.lint.implied import unfilled_when_passed, unfilled_when_taken
+from flows.core.lint.implied import filled_when_taken, unfilled_when_passed, unfilled_when_taken
 from flows.core.sites import state_actions, state_path
 from flows.core.types import (
     CallIntegration,
+    ClearVariable,
     Condition,
     Flow,
     IntegrationConfig,
@@ -143,7 +144,7 @@ def loops(shape: Shape) -> Iterator[Problem]:
     silent = [edge for edge in shape.edges if goes_on_alone(shape.flow, edge)]
     silent = [edge for edge in silent if not waits_for_slot(shape, edge, silent)]
     hard = [edge for edge in silent if not edge_calls(shape.flow, edge)]
-    certain = neighbours(unchanged(shape.flow, hard))
+    certain = neighbours(unchanged(shape, hard))
     for cycle in cycles(certain):
         yield Problem(
             path=state_path(cycle[0]),
@@ -173,9 +174,20 @@ def goes_on_alone(flow: Flow, edge: Edge) -> bool:
     state, transition = flow.states[edge.source], edge.transition
     if transition is None:
         return False
-    alone = state.type is StateType.INTEGRATION or tried_on_entry(state, transition)
+    alone = state.type is StateType.INTEGRATION or (tried_on_entry(state, transition) and not asks_again(state, transition))
     actions = (*state.entry_actions, *state.exit_actions, *transition.actions)
     return alone and not any(isinstance(action, TriggerFlow) for action in actions)
+
+
+def asks_again(state: State, transition: Transition) -> bool:
+    """A state that asks anew on every entry waits before its slots are filled."""
+    config = state.config
+    if not isinstance(config, SlotFillingConfig):
+        return False
+    rated = {config.csat.score} if config.csat is not None else set[str]()
+    anew = {*config.ask_again, *rated} & set(config.required_slots)
+    every = transition.condition is Condition.SLOT_FILLED and not transition.condition_value
+    return bool(anew & (set(config.required_slots) if every else filled_when_taken(transition)))
 
 
 def waits_for_slot(shape: Shape, edge: Edge, silent: list[Edge]) -> bool:
@@ -212,19 +224,37 @@ def edge_calls(flow: Flow, edge: Edge) -> bool:
     return state.type is StateType.INTEGRATION or any(isinstance(action, CallIntegration) for action in actions)
 
 
-def unchanged(flow: Flow, silent: list[Edge]) -> list[Edge]:
-    """Without the edges whose guard reads a variable that its own knot sets: those may end."""
+def unchanged(shape: Shape, silent: list[Edge]) -> list[Edge]:
+    """Without the edges whose guard, or one that is tried before it, reads a variable that its own knot sets: those may end."""
+    flow = shape.flow
     changed: dict[str, frozenset[str]] = {}
     for knot in knots(neighbours(silent)):
         changed |= dict.fromkeys(knot, variables_set_in(flow, knot))
-    return [edge for edge in silent if not guard_reads(edge) & changed.get(edge.source, frozenset())]
+    return [edge for edge in silent if not decided_by(shape, edge) & changed.get(edge.source, frozenset())]
 
 
 def variables_set_in(flow: Flow, names: Collection[str]) -> frozenset[str]:
-    actions = (action for name in names for _, _, action in state_actions(flow.states[name]))
-    return frozenset(f"variables.{action.name}" for action in actions if isinstance(action, SetVariable))
+    actions = [action for name in names for _, _, action in state_actions(flow.states[name])]
+    changed = [action for action in actions if isinstance(action, SetVariable | ClearVariable)]
+    variables = (f"variables.{action.name}" for action in changed if action.name)
+    return frozenset((*variables, *(f"{root}.{action.slot}" for action in changed if action.slot for root in ("slots", "filled"))))
 
 
-def guard_reads(edge: Edge) -> frozenset[str]:
-    source = edge.transition.expression if edge.transition and edge.transition.condition is Condition.EXPRESSION else ""
+def decided_by(shape: Shape, edge: Edge) -> frozenset[str]:
+    """What decides whether this way is taken: its own guard, and those that are tried before it."""
+    if edge.transition is None:
+        return frozenset()
+    found = guard_reads(shape.flow.states[edge.source], edge.transition)
+    for earlier in shape.live(edge.source):
+        if earlier is edge.transition:
+            break
+        found |= guard_reads(shape.flow.states[edge.source], earlier)
+    return found
+
+
+def guard_reads(state: State, transition: Transition) -> frozenset[str]:
+    if transition.condition is Condition.SLOT_FILLED:
+        required = state.config.required_slots if isinstance(state.config, SlotFillingConfig) else ()
+        return frozenset(f"slots.{name}" for name in ((transition.condition_value,) if transition.condition_value else required))
+    source = transition.expression if transition.condition is Condition.EXPRESSION else ""
     return frozenset(".".join(chain.split(".")[:2]) for chain in chains(source))

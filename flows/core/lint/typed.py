@@ -6,7 +6,7 @@ from typing import Final
 
 from flows.core.definition.vocabulary import fits, type_of
 from flows.core.expressions import Compiled, Environment
-from flows.core.program import SLOT_TYPES, problems_of, scope_types
+from flows.core.program import problems_of, scope_types, slot_type
 from flows.core.sites import TEMPLATES, Kind, Site, all_actions, sites
 from flows.core.templates import Filled, Plain, compile_in
 from flows.core.types import Flow, Problem, SetVariable
@@ -35,7 +35,9 @@ class Scopes:
         if site.kind is Kind.RESPONSE:
             extra = {"response": "dyn"}
         if site.kind in (Kind.RULE, Kind.MESSAGE):
-            extra = {"value": SLOT_TYPES[self.flow.slots[site.slot].type] if site.kind is Kind.RULE else "dyn"}
+            extra = {"value": slot_type(self.flow.slots[site.slot]) if site.kind is Kind.RULE else "dyn"}
+        if site.kind is Kind.SENTENCE:
+            extra = {"facts": "map"}
         key = tuple(extra.items())
         if key not in self.made:
             self.made[key] = Environment({**self.base, **extra})
@@ -61,6 +63,8 @@ def misfits(flow: Flow, site: Site, compiled: Compiled | Plain | Filled) -> list
     found = compiled.type.lower().partition("<")[0]
     if site.kind in (Kind.GUARD, Kind.RULE):
         return [] if found in ("bool", "dyn") else [mismatch(site.path, "not_bool", found, "bool")]
+    if site.kind is Kind.ITEMS:
+        return [] if found in ("list", "dyn") else [mismatch(site.path, "type_mismatch", found, "a list")]
     if found in NOT_JSON:
         return [mismatch(site.path, "type_mismatch", found, "a value that JSON has")]
     wanted = wanted_type(flow.variables.get(site.variable))
@@ -86,7 +90,7 @@ def mismatch(path: str, code: str, found: str, wanted: str) -> Problem:
 def literal_misfits(flow: Flow) -> list[Problem]:
     found: list[Problem] = []
     for path, _, action in all_actions(flow):
-        if isinstance(action, SetVariable) and not action.expression:
+        if isinstance(action, SetVariable) and not action.expression and action.name:
             wanted = wanted_type(flow.variables.get(action.name))
             if not fits(action.value, wanted):
                 found.append(mismatch(f"{path}.value", "type_mismatch", type_of(action.value), wanted))
