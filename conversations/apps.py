@@ -11,3 +11,5 @@ class ConversationsConfig(AppConfig):
     def ready(self) -> None:
         # Whoever enqueues a job must know it, not only the workers that run it.
         import_module("conversations.tasks")
+        # Flows ask their tests before a publish; this app has the engine that plays them.
+        import_module("flows.services.testing").use_runner(import_module("conversations.rehearsals").play)

@@ -10,8 +10,8 @@ from mcp_platform import rest
 
 LONGEST_TEXT = 10_000
 LONGEST_INPUTS = 200
-_MESSAGE_ID = re.compile(r"[!-~]{1,120}")
-_RESERVED = ("timer:", "server:")  # ids that the platform gives itself
+MESSAGE_ID = re.compile(r"[!-~]{1,120}")
+_RESERVED = ("timer:", "server:", "migration:", "agent:")  # ids that the platform gives itself
 _SECONDS = re.compile(r"[0-9]{1,9}")  # int() raises on thousands of digits
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,62}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,2}")
@@ -99,7 +99,7 @@ def texts(value: Any, path: str, faults: list[Fault]) -> None:
 
 
 def message_id(value: Any, path: str, faults: list[Fault]) -> None:
-    if not isinstance(value, str) or not _MESSAGE_ID.fullmatch(value):
+    if not isinstance(value, str) or not MESSAGE_ID.fullmatch(value):
         faults.append(_fault(path, "is not a message id", "1 to 120 visible ASCII characters without spaces"))
     elif value.startswith(_RESERVED):
         faults.append(_fault(path, "begins with a reserved word", f"anything that does not begin with {' or '.join(_RESERVED)}"))

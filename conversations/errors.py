@@ -15,6 +15,36 @@ class TurnNotFound(errors.NotFound):
     code = "TURN_NOT_FOUND"
 
 
+class HandoffNotFound(errors.NotFound):
+    """There is no such handed-over conversation."""
+
+    code = "HANDOFF_NOT_FOUND"
+
+
+class HandoffTaken(errors.Conflict):
+    """Somebody else has taken this conversation."""
+
+    code = "HANDOFF_TAKEN"
+
+
+class HandoffNotYours(errors.Conflict):
+    """Take the conversation first."""
+
+    code = "HANDOFF_NOT_YOURS"
+
+
+class HandoffClosed(errors.Conflict):
+    """The conversation is with the bot again, or has ended."""
+
+    code = "HANDOFF_CLOSED"
+
+
+class ChannelNotFound(errors.NotFound):
+    """There is no such chat, or it is switched off."""
+
+    code = "CHANNEL_NOT_FOUND"
+
+
 class FlowNotFound(errors.NotFound):
     """There is no such flow in this environment, and the tenant has no default flow."""
 
@@ -49,3 +79,81 @@ class GivenUp(errors.Broken):
     """The turn was given up after three attempts."""
 
     code = "STATE_EXECUTION_ERROR"
+
+
+class ReplayNotFound(errors.NotFound):
+    """There is no such replay."""
+
+    code = "REPLAY_NOT_FOUND"
+
+
+class NothingToReplay(errors.Conflict):
+    """No stored conversation of this flow fits."""
+
+    code = "NOTHING_TO_REPLAY"
+
+
+class NotRecordable(errors.Conflict):
+    """This conversation cannot become a test."""
+
+    code = "NOT_RECORDABLE"
+
+
+class PlanNotFound(errors.NotFound):
+    """There is no such migration plan."""
+
+    code = "PLAN_NOT_FOUND"
+
+
+class PlanDoesNotFit(errors.Invalid):
+    """The plan does not fit the two versions; `errors` lists every fault."""
+
+    code = "PLAN_INVALID"
+
+
+class PlanRefused(errors.Conflict):
+    """The plan cannot do that in its present state."""
+
+    code = "PLAN_STATE"
+
+
+class DeadTurnNotFound(errors.NotFound):
+    """There is no such dead turn."""
+
+    code = "DEAD_TURN_NOT_FOUND"
+
+
+class DeadTurnResolved(errors.Conflict):
+    """Somebody has decided otherwise about this turn already."""
+
+    code = "DEAD_TURN_RESOLVED"
+
+
+class NotRetryable(errors.Conflict):
+    """A turn of this kind cannot be said again; reset the conversation instead."""
+
+    code = "NOT_RETRYABLE"
+
+
+class EffectNotFound(errors.NotFound):
+    """There is no such call."""
+
+    code = "EFFECT_NOT_FOUND"
+
+
+class TooFewExamples(errors.Conflict):
+    """There is too little to learn from: two intents with two different examples each are needed."""
+
+    code = "TOO_FEW_EXAMPLES"
+
+
+class IntentUnknown(errors.NotFound):
+    """The flow has no such intent."""
+
+    code = "INTENT_NOT_FOUND"
+
+
+class NothingToLearn(errors.Conflict):
+    """These are examples of the intent already, or have no words."""
+
+    code = "NOTHING_TO_LEARN"

@@ -1,9 +1,10 @@
 """What leaves a conversation: the stored reply, the frames of the socket, and the names of the groups that are told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from conversations import sealed
 from conversations.core.codec import reply_to_json
 from conversations.core.types import Snapshot, Step
 from conversations.models import ConversationEvent
@@ -12,7 +13,7 @@ from mcp_platform import realtime
 
 MASK = "•••"
 # Events that are part of the transcript, and who speaks in them.
-SPOKEN: Mapping[str, str] = {"message": "user", "command": "user", "replied": "bot"}
+SPOKEN: Mapping[str, str] = {"message": "user", "command": "user", "replied": "bot", "agent_said": "agent"}
 
 Json = dict[str, Any]
 
@@ -34,6 +35,20 @@ def publish_growth(conversation_id: UUID, seq: int) -> None:
 
 def publish_end_of_turn(turn_id: UUID, seq: int) -> None:
     realtime.publish(turn_group(turn_id), {"stream": str(turn_id), "seq": seq})
+
+
+def inbox_group(tenant_id: UUID) -> str:
+    return f"inbox.{tenant_id}"
+
+
+def publish_inbox(tenant_id: UUID) -> None:
+    realtime.publish(inbox_group(tenant_id), {"stream": "inbox"})
+
+
+def publish_typing(conversation_id: UUID, *, by: str, name: str, active: bool, source: str) -> None:
+    """The one push that is no row: who is typing right now. `source` is the socket that says so."""
+    typing = {"by": by, "name": name, "active": active, "source": source}
+    realtime.publish(conversation_group(conversation_id), {"stream": str(conversation_id), "typing": typing})
 
 
 # ── the reply that is stored with the turn ──────────────────────────────────────────────────────────────────────────────────────────
@@ -85,6 +100,7 @@ def response(messages: list[Json]) -> Json:
         "messages": messages,
         "buttons": last.get("buttons", []),
         "token": last.get("token", ""),
+        "plain": "\n\n".join(text for said in messages if (text := said.get("plain") or said["text"])),
     }
 
 
@@ -119,20 +135,59 @@ def _merged(first: Json, second: Json) -> Json:
 
 
 def event(row: ConversationEvent, turn_number: int) -> Json:
-    return {"seq": row.seq, "kind": row.kind, "data": shown(row.data), "at": row.at.isoformat(), "turn": turn_number}
+    return {"seq": row.seq, "kind": row.kind, "data": told(row), "at": row.at.isoformat(), "turn": turn_number}
 
 
 def spoken(row: ConversationEvent, turn_number: int) -> Json:
     """A line of the transcript; the bot's has its messages in `data`."""
-    by, data = SPOKEN[row.kind], shown(row.data)
-    text = data.get("text", data.get("name", "")) if by == "user" else "\n\n".join(said["text"] for said in data.get("messages", ()))
+    by, data = SPOKEN[row.kind], told(row)
+    text = data.get("text", data.get("name", "")) if by != "bot" else "\n\n".join(said["text"] for said in data.get("messages", ()))
     return {"seq": row.seq, "at": row.at.isoformat(), "turn": turn_number, "by": by, "text": text, "data": data}
 
 
+def told(row: ConversationEvent) -> Json:
+    """An event's data as readers see it. What the bot has said is shown as it was said: its words are the author's choice."""
+    return shown(sealed.opened(row.data) if SPOKEN.get(row.kind) == "bot" else row.data)
+
+
+def heard(row: ConversationEvent) -> Json:
+    """A line of a public chat page: what is said, and by whom; nothing of how the bot comes to it."""
+    data = shown(row.data)
+    return {"type": "line", "seq": row.seq, "at": row.at.isoformat(), **HEARD[row.kind](row, data)}
+
+
+def _heard_user(row: ConversationEvent, data: Json) -> Json:
+    slots = data.get("postback") or {}
+    text = data.get("text") or ", ".join(str(value) for value in slots.values())
+    return {"by": "user", "text": text, "client_message_id": row.turn.client_message_id, **({"postback": slots} if slots else {})}
+
+
+_SAID = ("text", "type", "token", "delay_ms", "typing_indicator", "buttons", "quick_replies", "cards", "layout", "images", "plain")
+
+
+def _heard_bot(row: ConversationEvent, data: Json) -> Json:
+    return {"by": "bot", "messages": [{name: said[name] for name in _SAID if name in said} for said in data.get("messages", ())]}
+
+
+def _heard_agent(row: ConversationEvent, data: Json) -> Json:
+    return {"by": "agent", "name": data.get("name", ""), "text": data.get("text", "")}
+
+
+def _heard_change(row: ConversationEvent, data: Json) -> Json:
+    return {"by": "system", "event": row.kind, "name": data.get("name", "")}
+
+
+HEARD: Mapping[str, Callable[[ConversationEvent, Json], Json]] = {
+    "message": _heard_user,
+    "replied": _heard_bot,
+    "agent_said": _heard_agent,
+    **dict.fromkeys(("started", "restarted", "handed_over", "agent_joined", "agent_left", "resumed", "ended"), _heard_change),
+}
+
+
 def shown(data: Mapping[str, Any]) -> Json:
-    """An event's data as readers see it: masked where the engine has noted that it holds values of sensitive slots. The rows keep the values:
-    the fold needs them."""
-    found = dict(data)
+    """Masked where the engine has noted that it holds values of sensitive slots. The rows have masks there already, but for old ones."""
+    found = sealed.unmarked(data)
     names = frozenset(found.get("sensitive") or ())
     if names:
         found.update({part: masked(found[part], names) for part in ("slots", "postback") if part in found})
@@ -143,7 +198,8 @@ def shown(data: Mapping[str, Any]) -> Json:
 
 def request(data: Mapping[str, Any], sensitive: frozenset[str], *, wordless: bool) -> Json:
     """A turn's request as readers see it; `wordless`: its words may hold the value of a sensitive slot."""
-    found = dict(data)
+    found = sealed.unmarked(data)
+    found.pop("before", None)  # of a migration: the whole context, kept for the way back
     if "inputs" in found:
         found["inputs"] = masked(found["inputs"], sensitive)
     for part in ("content", "input"):

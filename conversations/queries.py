@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
-from conversations import errors, events
+from conversations import errors, events, sealed
 from conversations.core.codec import snapshot_from_json
 from conversations.core.types import Book, Snapshot, Status
 from conversations.models import Conversation, ConversationEvent, Turn
 from flows import queries as flows
+from flows.models import Environment
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.models import Tenant
 
@@ -26,7 +27,7 @@ def book(tenant: Tenant, environment_id: int, keys: Iterable[str], starts: str =
     """
     default: str = tenant.settings.get("default_flow") or ""
     found = flows.book_for(tenant, environment_id, keys, [name for name in (starts, default) if name])
-    return Book(programs=found.programs, current=found.current, default_flow=default)
+    return Book(programs=found.programs, current=found.current, default_flow=default, tenant=found.tenant, triggers=found.triggers)
 
 
 def flow_to_start(tenant: Tenant, environment_id: int, flow_id: str) -> str:
@@ -54,6 +55,18 @@ def environment_id(tenant: Tenant, name: str) -> int:
         _environments.clear()
     _environments[tenant.pk, name] = (found, now + ENVIRONMENT_SECONDS)
     return int(found)
+
+
+_environment_names: dict[int, str] = {}
+
+
+def environment_name(environment_id: int) -> str:
+    """For ever: the name of an environment never changes."""
+    if environment_id not in _environment_names:
+        if len(_environment_names) >= 10_000:
+            _environment_names.clear()
+        _environment_names[environment_id] = Environment.objects.filter(pk=environment_id).values_list("name", flat=True).first() or ""
+    return _environment_names[environment_id]
 
 
 # ── one conversation ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -90,8 +103,8 @@ def turn(tenant: Tenant, conversation_id: UUID, number: int) -> Turn:
 
 
 def context(held: Conversation) -> dict[str, Any]:
-    """contracts "context", and where the conversation stands. A snapshot that cannot be read shows as empty."""
-    snapshot = snapshot_of(held)
+    """contracts "context", and where the conversation stands, with masks. A snapshot that cannot be read shows as empty."""
+    snapshot = masked_snapshot(held)
     shown = events.context(snapshot, sensitive=sensitive_slots(snapshot))
     return {
         "conversation_id": str(held.pk),
@@ -126,8 +139,18 @@ def summary(held: Conversation) -> dict[str, Any]:
 
 
 def snapshot_of(held: Conversation) -> Snapshot:
+    """With the values of sensitive slots: not for readers. Raises SealBroken."""
+    return _snapshot(sealed.opened(held.snapshot))
+
+
+def masked_snapshot(held: Conversation) -> Snapshot:
+    """As it is stored: masks where the values of sensitive slots are."""
+    return _snapshot(held.snapshot)
+
+
+def _snapshot(stored: Mapping[str, Any]) -> Snapshot:
     try:
-        return snapshot_from_json(held.snapshot)
+        return snapshot_from_json(stored)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Snapshot(status=Status.FAILED)
 
@@ -145,13 +168,18 @@ def request(tenant: Tenant, row: Turn) -> dict[str, Any]:
     """A turn's request as readers see it. In a conversation with sensitive slots its words are shown only when the log says that they hold
     none: a turn that waits, or failed before it was heard, may have been the answer to such a question."""
     said = ConversationEvent.objects.for_tenant(tenant).filter(conversation_id=row.conversation_id, turn_id=row.pk).values_list("kind", "data")
-    names = set(sensitive_slots(snapshot_of(conversation(tenant, row.conversation_id))))
+    names = set(sensitive_slots(masked_snapshot(conversation(tenant, row.conversation_id))))
     heard = False
     for kind, data in said:
         noted = data.get("sensitive") or ()
         names.update(noted)
         heard = heard or (kind == "message" and not noted)
     return events.request(row.request, frozenset(names), wordless=bool(names) and not heard)
+
+
+def reply(row: Turn) -> dict[str, Any] | None:
+    """A turn's stored reply as readers see it: where it repeats a secret, a mask."""
+    return sealed.unmarked(row.reply) if row.reply is not None else None
 
 
 # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,6 +193,12 @@ def log(tenant: Tenant, conversation_id: UUID) -> QuerySet[ConversationEvent]:
 def log_after(tenant: Tenant, conversation_id: UUID, seq: int, limit: int) -> list[dict[str, Any]]:
     """The next events in order, as readers see them."""
     return [events.event(row, row.turn.number) for row in log(tenant, conversation_id).filter(seq__gt=seq)[:limit]]
+
+
+def heard_after(tenant: Tenant, conversation_id: UUID, seq: int, limit: int) -> list[dict[str, Any]]:
+    """The next lines as the user of a public page hears them: frames of mcp-chat.v1."""
+    rows = log(tenant, conversation_id).filter(seq__gt=seq, kind__in=tuple(events.HEARD))[:limit]
+    return [events.heard(row) for row in rows]
 
 
 def spoken(tenant: Tenant, conversation_id: UUID) -> QuerySet[ConversationEvent]:

@@ -1,7 +1,7 @@
 """What can be done with conversations. Every door enters here; rows change only in `turn` and below."""
 
 import asyncio
-import hashlib
+import hmac
 import json
 import time
 import uuid
@@ -12,19 +12,22 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from conversations import effects, events, hearing, pool, queries, store, turn
-from conversations.core import codec
-from conversations.core.types import Outcome
+from conversations import events, hearing, pool, queries, sealed, store, turn
 from conversations.errors import LockTimeout
-from conversations.models import Conversation, Effect, Timer, Turn
-from conversations.turn import GRACE, Order, Result
+from conversations.journal import begin_effect as begin_effect
+from conversations.journal import deliver as deliver
+from conversations.journal import give_up_effect as give_up_effect
+from conversations.journal import perform_effect as perform_effect
+from conversations.journal import recover_effects as recover_effects
+from conversations.models import Conversation, Timer, Turn
+from conversations.turn import Order, Result
 from flows import queries as flows
-from mcp_platform import jobs, observability, realtime
+from mcp_platform import departure, jobs, observability, realtime
 from mcp_platform.tenancy.models import Tenant
 
 log = observability.logger(__name__)
@@ -32,7 +35,7 @@ log = observability.logger(__name__)
 LOOK_AGAIN_SECONDS = 5.0  # a push may be lost; the row is not
 DEAF_SECONDS = 1.0
 ATTEMPTS = 3
-CLAIM_SECONDS = 30
+CLAIM_SECONDS = settings.TURN_LEASE_SECONDS
 BATCH = 50
 _START_MARK = UUID("5f0c9a2e-6f6b-4f0e-9f0a-1d8f3f0c7a11")
 
@@ -62,7 +65,7 @@ def start(
     request = {"type": "started", "flow_id": chosen, "inputs": dict(inputs or {}), "actor": actor}
     asked = (flow_id, environment, channel, user_ref, locale, inputs or {}, profile or {})
     row = store.Row(
-        id=uuid.uuid5(_START_MARK, f"{tenant.pk}|{client_message_id}") if client_message_id else uuid.uuid4(),
+        id=started_as(tenant, client_message_id) if client_message_id else uuid.uuid4(),
         tenant_id=tenant.pk,
         environment_id=environment_id,
         version_id=flows.current_versions(tenant, environment_id)[chosen],
@@ -82,6 +85,11 @@ def start(
     birth = store.Birth(environment_id=environment_id, channel=channel, user_ref=user_ref)
     observability.bind(conversation_id=row.id)
     return waited(tenant, turn.begin(tenant, birth, row, order, may_exist=bool(client_message_id)), wait_seconds)
+
+
+def started_as(tenant: Tenant, client_message_id: str) -> UUID:
+    """The id of the conversation that a start with this message id makes, whether it has been made or not."""
+    return uuid.uuid5(_START_MARK, f"{tenant.pk}|{client_message_id}")
 
 
 def process_message(
@@ -114,7 +122,7 @@ def process_message(
         sha256=_digest(request),
         defer=defer,
         force_flow=hints.get("force_flow") or "",
-        heard=None if defer or hints.get("bypass_cache") else hearing.listen(conversation_id, content),
+        heard=None if defer else hearing.listen(tenant, conversation_id, content, afresh=bool(hints.get("bypass_cache"))),
     )
     return waited(tenant, turn.take(tenant, conversation_id, order), wait_seconds)
 
@@ -143,7 +151,8 @@ def reset(tenant: Tenant, *, conversation_id: UUID, client_message_id: str = "",
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """Keyed: who reads the row must not find out by trying which four digits were said."""
+    return hmac.digest(settings.SECRET_KEY.encode(), json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), "sha256").hex()
 
 
 # ── waiting for a turn ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,7 +169,7 @@ def look(tenant: Tenant, result: Result) -> Result:
         turn_id=result.turn_id,
         number=result.number,
         status=row[0],
-        body="" if pending or row[1] is None else store.dump(row[1]),
+        body="" if pending or row[1] is None else store.dump(sealed.opened(row[1])),
         replayed=result.replayed,
     )
 
@@ -173,7 +182,7 @@ async def ended(tenant: Tenant, result: Result, seconds: float, *, look_on: Any 
         while True:
             result = await look_on(look, tenant, result)
             left = until - time.monotonic()
-            if not result.pending or left <= 0:
+            if not result.pending or left <= 0 or departure.ending():
                 return result
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LOOK_AGAIN_SECONDS)):
@@ -190,79 +199,25 @@ async def _listening(stack: AsyncExitStack, result: Result) -> Callable[[], Awai
     return receive
 
 
+def _released(work: Any, *args: Any) -> Any:
+    """Work, and then the connection back to the pool: who only waits must not keep one."""
+    try:
+        return work(*args)
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
+
+
 def waited(tenant: Tenant, result: Result, seconds: float) -> Result:
     """`ended` for synchronous callers."""
     if not result.pending or seconds <= 0:
         return result
 
     async def here(work: Any, *args: Any) -> Any:
-        return await sync_to_async(work)(*args)  # comes back to this thread, and so to its connection
+        return await sync_to_async(_released)(work, *args)  # comes back to this thread
 
     found: Result = async_to_sync(ended)(tenant, result, seconds, look_on=here)
     return found
-
-
-# ── blocking effects ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def perform_effect(tenant: Tenant, *, effect_id: UUID, attempt: int) -> None:
-    """Make the call and bring its outcome home. Of several jobs for the same attempt only one makes it."""
-    effect = Effect.objects.for_tenant(tenant).filter(pk=effect_id, status=Effect.Status.STARTED, attempts=attempt).first()
-    if effect is None:
-        return
-    deadline = Now() + (timedelta(milliseconds=int(effect.request.get("timeout_ms") or 0)) + GRACE)
-    claimed = Effect.objects.filter(pk=effect_id, status=Effect.Status.STARTED, attempts=attempt).update(attempts=attempt + 1, deadline=deadline)
-    if not claimed:
-        return
-    observability.bind(conversation_id=effect.conversation_id)
-    outcome = effects.call(tenant, effect.integration_id, effect.request, idempotency_key=effect.idempotency_key)
-    deliver(tenant, effect_id=effect_id, outcome=outcome)
-
-
-def deliver(tenant: Tenant, *, effect_id: UUID, outcome: Outcome, status: str = "", dead: bool = False) -> Result | None:
-    """The outcome of an effect enters its turn; None when nobody waits for it any more."""
-    chosen = status or (Effect.Status.SUCCEEDED if outcome.success else Effect.Status.FAILED)
-    for last in (False, False, True):  # a busy conversation must not cost an answer that cannot be asked for twice
-        try:
-            return turn.deliver(tenant, effect_id, chosen, codec.outcome_to_json(outcome), dead=dead)
-        except LockTimeout:
-            if last:
-                raise
-    return None
-
-
-def recover_effects() -> int:
-    """Hand effects whose worker has died to another, by the clock of the database. Repeatable calls are made again under the same key, others
-    end as unknown_outcome."""
-    overdue = Effect.objects.filter(status=Effect.Status.STARTED, deadline__lt=Now()).order_by("deadline")
-    found = list(overdue[:BATCH])
-    for effect in found:
-        _recover(effect)
-    return len(found)
-
-
-def _recover(effect: Effect) -> None:
-    mine = Effect.objects.filter(pk=effect.pk, status=Effect.Status.STARTED, attempts=effect.attempts, deadline=effect.deadline)
-    if not mine.update(deadline=Now() + GRACE):  # a job that is lost is found again then
-        return
-    log.warning("effect_recovered", effect_id=str(effect.pk), attempts=effect.attempts, integration_id=effect.integration_id)
-    never_sent = effect.attempts == 0
-    again = effect.attempts < ATTEMPTS and (never_sent or effects.may_repeat(effect.request))
-    job = "conversations.perform_effect" if again else "conversations.give_up_effect"
-    jobs.enqueue(job, tenant_id=str(effect.tenant_id), effect_id=str(effect.pk), attempt=effect.attempts)
-
-
-def give_up_effect(tenant: Tenant, *, effect_id: UUID, attempt: int) -> Result | None:
-    """Bring home that a call has failed, or that nobody knows whether it has happened; None when the effect has moved on."""
-    found = Effect.objects.for_tenant(tenant).filter(pk=effect_id, status=Effect.Status.STARTED, attempts=attempt).first()
-    if found is None:
-        return None
-    observability.bind(conversation_id=found.conversation_id)
-    if attempt >= ATTEMPTS:
-        outcome = Outcome(success=False, code="INTEGRATION_ERROR", error="given up after three attempts", retries=attempt - 1)
-        return deliver(tenant, effect_id=effect_id, outcome=outcome, dead=True)
-    outcome = Outcome(success=False, code="unknown_outcome", error="nobody knows whether the call has happened")
-    return deliver(tenant, effect_id=effect_id, outcome=outcome, status=Effect.Status.UNKNOWN)
 
 
 # ── queued turns ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,6 +232,8 @@ def run_queued(tenant: Tenant, *, conversation_id: UUID) -> int:
     count = idle = 0
     while idle < 2 and (turn_id := _claim_queued(conversation_id)):  # looked at twice: an effect may end while the claim is given back
         try:
+            if hearing.costly(tenant):
+                _listen_first(tenant, conversation_id, turn_id)
             ran = turn.run_queued(tenant, conversation_id, turn_id)
         except LockTimeout:
             _unclaim(turn_id)
@@ -287,6 +244,12 @@ def run_queued(tenant: Tenant, *, conversation_id: UUID) -> int:
             idle += 1
             _unclaim(turn_id)
     return count
+
+
+def _listen_first(tenant: Tenant, conversation_id: UUID, turn_id: UUID) -> None:
+    request = Turn.objects.for_tenant(tenant).filter(pk=turn_id).values_list("request", flat=True).first()
+    if request is not None:
+        hearing.prepare(tenant, conversation_id, request)
 
 
 def _claim_queued(conversation_id: UUID) -> UUID | None:
@@ -306,12 +269,19 @@ def _unclaim(turn_id: UUID) -> None:
     Turn.objects.filter(pk=turn_id, status=Turn.Status.QUEUED).update(attempts=F("attempts") - 1, claimed_at=None)
 
 
+_handed_over: dict[UUID, float] = {}
+
+
 def recover_queues() -> int:
-    """Queues that nobody drains, because a job was lost."""
-    idle = Conversation.objects.filter(queued__gt=0, awaiting="", updated_at__lt=timezone.now() - timedelta(seconds=CLAIM_SECONDS))
+    """Queues that nobody drains, because a job was lost. Looked for by what this process has handed over itself, not by the times in the rows:
+    a clock that is wrong wrote some of those. Two jobs for one queue do no harm."""
+    now = time.monotonic()
+    for conversation_id in [name for name, at in _handed_over.items() if now - at >= CLAIM_SECONDS]:
+        del _handed_over[conversation_id]
+    idle = Conversation.objects.filter(queued__gt=0, awaiting="").exclude(pk__in=list(_handed_over)).order_by("updated_at")
     for conversation_id, tenant_id in list(idle.values_list("pk", "tenant_id")[:BATCH]):
-        if Conversation.objects.filter(pk=conversation_id, queued__gt=0).update(updated_at=timezone.now()):
-            jobs.enqueue("conversations.run_queued", tenant_id=str(tenant_id), conversation_id=str(conversation_id))
+        _handed_over[conversation_id] = now
+        jobs.enqueue("conversations.run_queued", tenant_id=str(tenant_id), conversation_id=str(conversation_id))
     return 0
 
 
@@ -329,23 +299,42 @@ def claim_timers() -> int:
         return 0
     with transaction.atomic():
         found = list(due.select_for_update(skip_locked=True).order_by("due_at")[:BATCH])
-        spent = [timer.pk for timer in found if timer.attempts >= ATTEMPTS]
-        Timer.objects.filter(pk__in=spent).update(status=Timer.Status.DEAD)
+        spent = [timer for timer in found if timer.attempts >= ATTEMPTS]
+        Timer.objects.filter(pk__in=[timer.pk for timer in spent]).update(status=Timer.Status.DEAD, claimed_at=Now())
         Timer.objects.filter(pk__in=[timer.pk for timer in found if timer.attempts < ATTEMPTS]).update(status=Timer.Status.CLAIMED, claimed_at=Now())
         for timer in found:
-            if timer.attempts < ATTEMPTS:
-                jobs.enqueue(
-                    "conversations.fire_timer", tenant_id=str(timer.tenant_id), conversation_id=str(timer.conversation_id), token=timer.token
-                )
+            _hand_over("conversations.bury_timer" if timer in spent else "conversations.fire_timer", timer)
     return len(found)
+
+
+def _hand_over(job: str, timer: Timer) -> None:
+    jobs.enqueue(job, tenant_id=str(timer.tenant_id), conversation_id=str(timer.conversation_id), token=timer.token)
 
 
 def fire_timer(tenant: Tenant, *, conversation_id: UUID, token: str) -> Result | None:
     """The turn of a due timer; None when it was cancelled or has fired."""
     observability.bind(conversation_id=conversation_id)
+    mine = Timer.objects.for_tenant(tenant).filter(token=token, status=Timer.Status.CLAIMED)
+    if mine.filter(attempts__gte=ATTEMPTS).update(status=Timer.Status.DEAD, claimed_at=Now()):  # a broker hands over at once what its worker died of
+        bury_timer(tenant, conversation_id=conversation_id, token=token)
+        return None
     # Counted before it fires and outside its transaction: a timer that kills its worker is counted too.
-    Timer.objects.for_tenant(tenant).filter(token=token, status=Timer.Status.CLAIMED).update(attempts=F("attempts") + 1)
+    mine.update(attempts=F("attempts") + 1)
     return turn.fire(tenant, conversation_id, token)
+
+
+def bury_timer(tenant: Tenant, *, conversation_id: UUID, token: str) -> None:
+    """A dead timer becomes a dead turn, so that an operator sees it and its user is told."""
+    turn.bury_timer(tenant, conversation_id, token)
+    Timer.objects.for_tenant(tenant).filter(token=token, status=Timer.Status.DEAD).update(claimed_at=None)
+
+
+def bury_timers() -> int:
+    """Dead timers that have no turn yet, because the job was lost."""
+    forgotten = Timer.objects.filter(status=Timer.Status.DEAD, claimed_at__lt=Now() - timedelta(seconds=CLAIM_SECONDS))
+    for timer in list(forgotten[:BATCH]):
+        _hand_over("conversations.bury_timer", timer)
+    return 0
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

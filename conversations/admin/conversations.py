@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conversations import events, queries, services
+from conversations import events, queries, rehearsals, services
+from conversations.admin.replays import compare
 from conversations.models import Conversation, Turn
 from flows.models import Environment, Pointer
-from mcp_platform.admin_base import badge, mono
+from mcp_platform.admin_base import badge, mono, tell
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, may, principal, tenants, within
@@ -108,6 +109,9 @@ class ConversationPage(TenantPage):
             hidden=numbers.start - 1,
             may_operate=may(request, "conversations:operate", held.tenant_id),
             reset_url=self.to("reset", held.pk),
+            may_test=may(request, "conversations:operate", held.tenant_id) and may(request, "flows:write", held.tenant_id),
+            test_url=self.to("make_test", held.pk),
+            what_if_url=self.to("what_if", held.pk),
         )
 
     def get_urls(self) -> list[Any]:
@@ -118,6 +122,8 @@ class ConversationPage(TenantPage):
             page("try/", self.try_page, "try"),
             page("try/start/", self.start_button, "start"),
             page("<uuid:pk>/reset/", self.reset_button, "reset"),
+            page("<uuid:pk>/make-test/", self.test_button, "make_test"),
+            page("<uuid:pk>/what-if/", self.what_if_page, "what_if"),
             *super().get_urls(),
         ]
 
@@ -132,6 +138,24 @@ class ConversationPage(TenantPage):
             done="The conversation began again.",
             to=self.to("change", pk),
         )
+
+    def test_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """A regression test of the flow, made of this conversation."""
+        if request.method != "POST":
+            return HttpResponseRedirect(self.to("change", pk))
+        held = self.mine(request, pk, "operate")
+        by = principal(request, held.tenant)
+        by.require("flows:write")
+        try:
+            made = rehearsals.record_test(held.tenant, conversation_id=held.pk, by=by)
+        except PlatformError as error:
+            tell(request, error)
+            return HttpResponseRedirect(self.to("change", pk))
+        messages.success(request, f"“{made.name}” is a test of {made.flow.name} now. A publish will ask it.")
+        return HttpResponseRedirect(reverse("admin:flows_flow_test", args=(made.flow_id, made.pk)))
+
+    def what_if_page(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        return compare(self, request, self.mine(request, pk, "operate"))
 
     # ── trying a flow ──
 
@@ -250,6 +274,7 @@ SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "handled": lambda data: f"{data.get('handler', '')} ({data.get('mode', '')})",
     "timers": lambda data: f"{len(data.get('set', ()))} set" if data.get("set") else "cancelled",
     "logged": lambda data: f"{data.get('name', '')} {_pairs(data.get('data', {}))}".strip(),
+    "migrated": lambda data: "back to the version before" if data.get("reverted") else "to another version of the flow",
     "ended": lambda data: str(data.get("completion_type", data.get("completion", ""))),
 }
 

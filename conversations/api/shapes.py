@@ -140,7 +140,7 @@ class SpokenSerializer(Plain):
     seq = serializers.IntegerField()
     at = serializers.DateTimeField()
     turn = serializers.IntegerField()
-    by = serializers.ChoiceField(choices=("user", "bot"))
+    by = serializers.ChoiceField(choices=("user", "bot", "agent"))
     text = serializers.CharField()
     data = serializers.DictField()  # type: ignore[assignment]  # a declared field does not hide Serializer.data
 

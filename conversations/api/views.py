@@ -138,8 +138,9 @@ class TurnView(APIView):
         """One turn: what came in, its stored reply, and the reasons of the engine."""
         tenant = principal_of(request).tenant
         row = queries.turn(tenant, conversation_id, number)
-        names = ("id", "number", "kind", "status", "client_message_id", "reply", "trace", "error", "attempts", "created_at", "finished_at")
-        return Response({**{name: getattr(row, name) for name in names}, "request": queries.request(tenant, row)})
+        names = ("id", "number", "kind", "status", "client_message_id", "trace", "error", "attempts", "created_at", "finished_at")
+        told = {"request": queries.request(tenant, row), "reply": queries.reply(row)}
+        return Response({**{name: getattr(row, name) for name in names}, **told})
 
 
 class ResetView(APIView):

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from conversations.core.run import Run
 from conversations.core.types import Call, Outcome
-from conversations.core.values import Unfit, plain, typed
-from conversations.core.words import best_text
-from flows.core.types import EvaluationFailed, IntegrationConfig, Json
+from conversations.core.values import LONGEST_TEXT, Unfit, plain, typed
+from conversations.core.words import best_text, clean
+from flows.core.types import EvaluationFailed, Generate, IntegrationConfig, Json
 
 
 def call_for(run: Run, config: IntegrationConfig, place: str) -> Call | str:
@@ -33,6 +33,40 @@ def call_for(run: Run, config: IntegrationConfig, place: str) -> Call | str:
     )
 
 
+def generation(run: Run, config: Generate, place: str) -> Call:
+    """A text from the language model: `request` is {prompt, locale, channel, context}; a context value that fails is left out."""
+    context: dict[str, Json] = {}
+    for name, source in config.context.items():
+        guard = run.plan.guard(source)
+        try:
+            if guard is not None:
+                context[name] = plain(guard.value(run))
+        except (EvaluationFailed, Unfit) as failure:
+            run.note(note="generate_context", name=name, why=str(failure))
+    prompt = run.plan.words(config.prompt)
+    request = {"prompt": prompt.text(run) if prompt is not None else config.prompt, "locale": run.work.locale, "channel": run.work.channel}
+    number = run.work.effects + 1
+    return Call(
+        effect_id=f"e{number}",
+        step_key=f"{number}:{place}",
+        integration_id="",
+        endpoint="",
+        method="POST",
+        request={**request, "context": context},
+        timeout_ms=config.timeout_ms,
+        retry={"idempotent": True},
+        kind="generate",
+    )
+
+
+def generated_text(outcome: Outcome | None) -> str:
+    """The text that came back: the data itself, or its `text`; "" when there is none."""
+    if outcome is None or not outcome.success:
+        return ""
+    text = outcome.data.get("text") if isinstance(outcome.data, Mapping) else outcome.data
+    return clean(text.strip())[:LONGEST_TEXT] if isinstance(text, str) else ""
+
+
 def _endpoint(run: Run, source: str) -> str:
     words = run.plan_at(run.level).words(source)
     return words.text(run) if words is not None else source
@@ -40,7 +74,8 @@ def _endpoint(run: Run, source: str) -> str:
 
 def facts_of(call: Call) -> dict[str, Json]:
     """What the log keeps of a call: never the request, which may hold what the user would not like to see there."""
-    return {"integration_id": call.integration_id, "step_key": call.step_key, "method": call.method}
+    facts: dict[str, Json] = {"integration_id": call.integration_id, "step_key": call.step_key, "method": call.method}
+    return facts if call.kind == "integration" else {**facts, "kind": call.kind}
 
 
 def settle(run: Run, config: IntegrationConfig, outcome: Outcome) -> None:
@@ -77,9 +112,10 @@ def set_variables(run: Run, values: Mapping[str, Json], cleared: tuple[str, ...]
     data: dict[str, Json] = {"set": dict(values)}
     if cleared:
         data["cleared"] = list(cleared)
-    if run.level != -1:
-        data["level"] = run.level
-    now = run.work.frames[run.level].variables
+    level = run.level if isinstance(run.level, int) else -1
+    if level != -1:
+        data["level"] = level
+    now = run.work.frames[level].variables
     if cleared or any(name not in now or now[name] != value for name, value in values.items()):
         run.changed()
     run.emit("variables_set", data)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conversations.core.types import (
+    Attended,
     Call,
     CancelTimer,
     Command,
@@ -34,6 +35,12 @@ def frame_to_json(frame: Frame) -> dict[str, Json]:
         data["variables"] = frame.variables
     if frame.agenda:
         data["agenda"] = list(frame.agenda)
+    if frame.trail:
+        data["trail"] = list(frame.trail)
+    if frame.undo:
+        data["undo"] = list(frame.undo)
+    if frame.on_cancel:
+        data["on_cancel"] = frame.on_cancel
     return data
 
 
@@ -47,12 +54,15 @@ def frame_from_json(data: Mapping[str, Json]) -> Frame:
         returns=get("returns") or {},
         variables=get("variables") or {},
         agenda=tuple(get("agenda") or ()),
+        trail=tuple(get("trail") or ()),
+        undo=tuple(get("undo") or ()),
+        on_cancel=get("on_cancel") or "",
     )
 
 
 # Fields that are JSON already, as they are; the others are converted by hand below.
-_PLAIN = ("slots", "profile", "results", "retries", "misses", "error_count", "awaiting", "timers", "effects", "steps")
-_TUPLES = ("history", "intents", "agenda", "sensitive")
+_PLAIN = ("slots", "profile", "results", "retries", "misses", "error_count", "awaiting", "timers", "effects", "steps", "question", "sent")
+_TUPLES = ("history", "intents", "agenda", "sensitive", "offered")
 
 
 def snapshot_to_json(snapshot: Snapshot) -> dict[str, Json]:
@@ -100,6 +110,9 @@ def snapshot_from_json(data: Mapping[str, Json]) -> Snapshot:
         effects=get("effects") or 0,
         seq=get("seq") or 0,
         sensitive=tuple(get("sensitive") or ()),
+        offered=tuple(get("offered") or ()),
+        question=get("question") or {},
+        sent=get("sent") or 0,
     )
 
 
@@ -115,6 +128,12 @@ def _said(event: Said) -> dict[str, Json]:
     data: dict[str, Json] = {"type": "said", "text": event.text, "intents": [list(pair) for pair in heard.intents]}
     if heard.entities:
         data["entities"] = heard.entities
+    if heard.triggers:
+        data["triggers"] = [list(pair) for pair in heard.triggers]
+    if heard.tenant:
+        data["tenant"] = [list(pair) for pair in heard.tenant]
+    if event.event:
+        data["event"] = event.event
     if event.attributes:
         data["attributes"] = event.attributes
     if event.attachment:
@@ -130,6 +149,11 @@ def _command(event: Command) -> dict[str, Json]:
     return {"type": "command", "name": event.name}
 
 
+def _attended(event: Attended) -> dict[str, Json]:
+    given = {name: getattr(event, name) for name in Attended.__dataclass_fields__}
+    return {"type": "attended", **{name: value for name, value in given.items() if value}}
+
+
 def _timer_fired(event: TimerFired) -> dict[str, Json]:
     return {"type": "timer_fired", "token": event.token}
 
@@ -143,6 +167,7 @@ _WRITERS: dict[type, Callable[[Any], dict[str, Json]]] = {
     Said: _said,
     Postback: _postback,
     Command: _command,
+    Attended: _attended,
     TimerFired: _timer_fired,
     Returned: _returned,
 }
@@ -154,12 +179,16 @@ _READERS: dict[str, Callable[[Mapping[str, Json]], Input]] = {
         understanding=Understanding(
             intents=tuple((name, score) for name, score in data.get("intents") or ()),
             entities=data.get("entities") or {},
+            triggers=tuple((name, score) for name, score in data.get("triggers") or ()),
+            tenant=tuple((name, score) for name, score in data.get("tenant") or ()),
         ),
+        event=data.get("event") or "",
         attributes=data.get("attributes") or {},
         attachment=bool(data.get("attachment")),
     ),
     "postback": lambda data: Postback(intent=data.get("intent") or "", slots=data.get("slots") or {}, token=data.get("token") or ""),
     "command": lambda data: Command(name=data["name"]),
+    "attended": lambda data: Attended(**{name: data[name] for name in Attended.__dataclass_fields__ if name in data}),
     "timer_fired": lambda data: TimerFired(token=data["token"]),
     "returned": lambda data: Returned(effect_id=data["effect_id"], outcome=outcome_from_json(data["outcome"])),
 }
@@ -207,9 +236,17 @@ def reply_to_json(reply: Reply) -> dict[str, Json]:
         data["delay_ms"] = reply.delay_ms
     if reply.typing_indicator:
         data["typing_indicator"] = True
-    if reply.buttons:
-        data["buttons"] = list(reply.buttons)
+    for name in _RICH:
+        if value := getattr(reply, name):
+            data[name] = list(value)
+    if reply.layout:
+        data["layout"] = reply.layout
+    if reply.plain:
+        data["plain"] = reply.plain
     return data
+
+
+_RICH = ("buttons", "quick_replies", "cards", "images")
 
 
 def reply_from_json(data: Mapping[str, Json]) -> Reply:
@@ -220,7 +257,9 @@ def reply_from_json(data: Mapping[str, Json]) -> Reply:
         token=data["token"],
         delay_ms=data.get("delay_ms") or 0,
         typing_indicator=bool(data.get("typing_indicator")),
-        buttons=tuple(data.get("buttons") or ()),
+        layout=data.get("layout") or "",
+        plain=data.get("plain") or "",
+        **{name: tuple(data.get(name) or ()) for name in _RICH},
     )
 
 

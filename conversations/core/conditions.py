@@ -71,6 +71,8 @@ def slot_is_filled(run: Run, here: StatePlan, move: Move) -> Verdict:
     slots = run.work.slots
     if move.value:
         return (True, f"slots.{move.value} is filled") if move.value in slots else (False, f"slots.{move.value} not filled")
+    if run.declined:
+        return True, "the user would rather not answer"
     for name in here.required:
         if name not in slots:
             return False, f"slots.{name} not filled"

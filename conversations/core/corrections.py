@@ -1,43 +1,62 @@
 """A filled slot gets another value: where the conversation takes up again, and when it asks first."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
+from conversations.core import frames
 from conversations.core.run import Run
-from flows.core.program import integration_calls
 from flows.core.types import IntegrationConfig, Json
 
 REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 PENDING: Final = "_correction"  # the values that wait for a yes, among the variables of the flow; no author can use the name
 
 
-def reader(run: Run, names: frozenset[str]) -> str:
-    """The earliest visited state that read one of these slots; "" when the conversation has passed none.
+class Place(NamedTuple):
+    """A state that the conversation has passed. `since` is the number of the event that entered it."""
 
-    Only within the flow at the bottom: the history does not tell the states of several flows apart.
+    level: int
+    state: str
+    since: int
+
+
+def known_slots(run: Run) -> Iterable[str]:
+    """The slots that some flow on the stack asks for, those of the top one first."""
+    if len(run.work.frames) == 1:
+        return run.plan.slots
+    levels = range(len(run.work.frames) - 1, -1, -1)
+    return dict.fromkeys(name for level in levels for name in run.plan_at(level).slots)
+
+
+def reader(run: Run, names: frozenset[str]) -> Place | None:
+    """The earliest visited state that read one of these slots: in the root flow first, then in the flows above it. None when there is none.
+
+    A state of a lower flow that waits for the flows above is asked again in any case, so it does not count.
     """
-    if len(run.work.frames) > 1:
-        return ""
-    program, here = run.plan.program, run.work.frames[-1].state
-    visited = (state for state in run.work.history if state != here and state in program.flow.states)
-    return next((state for state in visited if program.reads.get(state, frozenset()) & names), "")
+    for level, frame in enumerate(run.work.frames):
+        program = run.plan_at(level).program
+        for token in frame.trail:
+            state, _, since = token.rpartition("#")
+            if state != frame.state and state in program.flow.states and program.reads.get(state, frozenset()) & names:
+                return Place(level, state, int(since))
+    return None
 
 
-def sent_since(run: Run, state: str) -> bool:
-    """Whether a call that must not be repeated has succeeded since `state` was first visited."""
-    passed = {*run.work.history[run.work.history.index(state) :], run.work.frames[-1].state}
-    calls = integration_calls(run.plan.program.flow)
-    return any(name in passed and call.integration_id in run.work.results and not _repeatable(call) for name, call in calls)
+def sent_since(run: Run, place: Place) -> bool:
+    """Whether a call that must not be repeated has succeeded since the conversation was there."""
+    return run.work.sent > place.since
 
 
-def _repeatable(call: IntegrationConfig) -> bool:
+def repeatable(call: IntegrationConfig) -> bool:
     return call.method.upper() in REPEATABLE or bool(call.retry_config.get("idempotent"))
 
 
-def take_up(run: Run, state: str) -> None:
-    """Leave the present state and go on from `state`, which now reads the new value."""
-    run.note(note="corrected", enters=state)
-    run.ops.append(["go", state])
+def take_up(run: Run, place: Place) -> None:
+    """Leave the present state, and the flows above the place, and go on from there with the new value."""
+    run.note(note="corrected", enters=place.state)
+    if place.level < len(run.work.frames) - 1:
+        frames.unwind(run, place.level + 1)
+    run.ops.clear()
+    run.ops.append(["go", place.state])
 
 
 def hold(run: Run, values: Mapping[str, Json]) -> None:

@@ -5,12 +5,14 @@ So the fold of a conversation's events is its snapshot by construction.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from conversations.core.codec import frame_from_json
 from conversations.core.types import Event, Frame, Snapshot, Status
 from flows.core.types import Json
 
 HISTORY = 50  # how many previous states and intents are kept
+MOST_UNDONE = 50  # how much a cancel can take back
 
 
 class Work:
@@ -37,6 +39,9 @@ class Work:
     timers: Mapping[str, str]
     effects: int
     seq: int
+    offered: tuple[Json, ...]
+    question: Mapping[str, Json]
+    sent: int
     sensitive: tuple[str, ...]
 
     def __init__(self, at: Snapshot) -> None:
@@ -59,6 +64,9 @@ class Work:
         self.timers = at.timers
         self.effects = at.effects
         self.seq = at.seq
+        self.offered = at.offered
+        self.question = at.question
+        self.sent = at.sent
         self.sensitive = at.sensitive
 
     def frozen(self) -> Snapshot:
@@ -82,6 +90,9 @@ class Work:
             timers=self.timers,
             effects=self.effects,
             seq=self.seq,
+            offered=self.offered,
+            question=self.question,
+            sent=self.sent,
             sensitive=self.sensitive,
         )
 
@@ -113,6 +124,7 @@ def _begin(work: Work, data: Data, below: tuple[Frame, ...]) -> None:
             returns=data.get("returns") or {},
             variables=data["variables"],
             visit=work.seq,
+            on_cancel=data.get("on_cancel") or "",
         ),
     )
 
@@ -147,9 +159,14 @@ def _forget(work: Work) -> None:
     work.awaiting = ""
     work.agenda = ()
     work.stable = ()
+    work.offered = ()
+    work.question = {}
+    work.sent = 0
 
 
 def _message(work: Work, data: Data) -> None:
+    if work.question:
+        work.question = {}
     intent = data.get("intent")
     if intent:
         work.intents = (*work.intents[1 - HISTORY :], intent)
@@ -197,6 +214,9 @@ def _moved(work: Work, data: Data) -> None:
         returns=top.returns,
         variables=top.variables,
         visit=work.seq,
+        trail=(*top.trail[1 - HISTORY :], top.token),
+        undo=top.undo,
+        on_cancel=top.on_cancel,
     )
     work.frames = (*work.frames[:-1], moved)
     work.history = (*work.history[1 - HISTORY :], top.state)
@@ -223,6 +243,9 @@ def _with(frame: Frame, *, variables: Mapping[str, Json], agenda: tuple[Json, ..
         variables=variables,
         visit=frame.visit,
         agenda=agenda,
+        trail=frame.trail,
+        undo=frame.undo,
+        on_cancel=frame.on_cancel,
     )
 
 
@@ -233,8 +256,10 @@ def _pushed(work: Work, data: Data) -> None:
 
 
 def _popped(work: Work, data: Data) -> None:
-    caller = work.frames[-2]
+    caller, top = work.frames[-2:]
     resumed = _with(caller, variables={**caller.variables, **data["set"]}, agenda=())
+    if top.undo:  # what the sub-flow has done can still be taken back with its caller
+        resumed = replace(resumed, undo=(*caller.undo, *top.undo)[-MOST_UNDONE:])
     work.frames = (*work.frames[:-2], resumed)
 
 
@@ -259,8 +284,10 @@ def _awaiting(work: Work, data: Data) -> None:
 def _returned(work: Work, data: Data) -> None:
     work.awaiting = ""
     work.agenda = ()
-    if data["success"]:
+    if data["success"] and data["integration_id"]:
         work.results = {**work.results, data["integration_id"]: data["data"]}
+    if data.get("once"):
+        work.sent = work.seq
 
 
 def _timers(work: Work, data: Data) -> None:
@@ -272,9 +299,36 @@ def _timers(work: Work, data: Data) -> None:
 def _replied(work: Work, data: Data) -> None:
     if "status" in data:
         work.status = Status(data["status"])
+    if "messages" in data:
+        work.offered = tuple(data.get("offered") or ())
     if not work.awaiting:
         work.stable = ()
         work.steps = 0
+
+
+def _slots_cleared(work: Work, data: Data) -> None:
+    gone = data["slots"]
+    work.slots = {name: value for name, value in work.slots.items() if name not in gone}
+    work.retries = {name: count for name, count in work.retries.items() if name not in gone}
+
+
+def _asked(work: Work, data: Data) -> None:
+    """The engine's own question, answered by the next message or forgotten."""
+    work.question = data
+
+
+def _undoable(work: Work, data: Data) -> None:
+    level = data.get("level", -1)
+    frames = list(work.frames)
+    entry = {name: value for name, value in data.items() if name != "level"}
+    frames[level] = replace(frames[level], undo=(*frames[level].undo, entry)[-MOST_UNDONE:])
+    work.frames = tuple(frames)
+
+
+def _cancelling(work: Work, data: Data) -> None:
+    """Everything from frame `depth` up is given up: what it has to take back is on the engine's agenda now."""
+    kept, gone = work.frames[: data["depth"]], work.frames[data["depth"] :]
+    work.frames = (*kept, *(replace(frame, undo=(), agenda=()) for frame in gone))
 
 
 def _ended(work: Work, data: Data) -> None:
@@ -298,6 +352,18 @@ def _failed(work: Work, data: Data) -> None:
         work.frames = work.stable
     if "status" in data:
         work.status = Status(data["status"])
+
+
+def _migrated(work: Work, data: Data) -> None:
+    """Another version of a flow: the frames in full, of the slots what is different."""
+    work.frames = tuple(map(frame_from_json, data["frames"]))
+    gone = data["dropped"]
+    work.slots = {**{name: value for name, value in work.slots.items() if name not in gone}, **data["slots"]}
+    work.sensitive = tuple(data.get("sensitive") or ())
+    work.history = tuple(data["history"])
+    work.retries = data["retries"]
+    work.stable = ()
+    work.steps = 0
 
 
 def _noted(work: Work, data: Data) -> None:
@@ -328,6 +394,17 @@ APPLY: dict[str, Callable[[Work, Data], None]] = {
     "ended": _ended,
     "handed_over": _handed_over,
     "resumed": _resumed,
+    "agent_joined": _noted,
+    "agent_left": _noted,
+    "agent_said": _noted,
     "failed": _failed,
+    "migrated": _migrated,
     "logged": _noted,
+    "slots_cleared": _slots_cleared,
+    "asked": _asked,
+    "undoable": _undoable,
+    "cancelling": _cancelling,
+    "compensated": _noted,
+    "rated": _noted,
+    "defaulted": _noted,
 }

@@ -36,14 +36,17 @@ def begin(run: Run) -> None:
     run.ops.append(["begin", run.work.frames[-1].state])
 
 
-def push(run: Run, flow_id: str, *, variables: Mapping[str, Json], returns: Mapping[str, str]) -> bool:
+def push(run: Run, flow_id: str, *, variables: Mapping[str, Json], returns: Mapping[str, str], on_cancel: str = "") -> bool:
     """Run another flow, then come back to what is left to do now. False when there is no such flow."""
     program = program_for(run, flow_id, fall_back=False)
     if program is None:
         return False
     if len(run.work.frames) >= DEPTH:
         raise Fault("STATE_EXECUTION_ERROR", f"more than {DEPTH} flows inside each other")
-    run.emit("pushed", {**opening(program, variables), "returns": dict(returns), "agenda": list(run.ops)})
+    data = {**opening(program, variables), "returns": dict(returns), "agenda": list(run.ops)}
+    if on_cancel:
+        data["on_cancel"] = on_cancel
+    run.emit("pushed", data)
     run.ops.clear()
     begin(run)
     return True
@@ -74,8 +77,11 @@ def replace(run: Run, flow_id: str, *, depth: int, variables: Mapping[str, Json]
     program = program_for(run, flow_id, fall_back=True)
     if program is None:
         return False
-    returns = run.work.frames[depth - 1].returns
-    run.emit("replaced", {**opening(program, variables), "returns": dict(returns), "depth": depth - 1})
+    left = run.work.frames[depth - 1]
+    data = {**opening(program, variables), "returns": dict(left.returns), "depth": depth - 1}
+    if left.on_cancel:
+        data["on_cancel"] = left.on_cancel
+    run.emit("replaced", data)
     run.ops.clear()
     begin(run)
     return True

@@ -3,17 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from conversations.core import answers, frames, handlers, slots
-from conversations.core.choices import table
+from conversations.core import answers, attending, frames, handlers, slots
+from conversations.core.choices import picked, table
 from conversations.core.conditions import choose
+from conversations.core.corrections import repeatable
+from conversations.core.plan import StatePlan
 from conversations.core.run import Fault, Run
 from conversations.core.states import open_slot
 from conversations.core.states import take as take_move
-from conversations.core.types import Command, Input, Postback, Returned, Said, Started, Status, TimerFired, Understanding
+from conversations.core.types import Attended, Command, Input, Postback, Returned, Said, Snapshot, Started, Status, TimerFired, Understanding
 from conversations.core.values import Unfit, kept, typed
-from conversations.core.words import COMMANDS, clean, folded, sentence
+from conversations.core.words import clean, command_of, folded
 from flows.core.types import CallIntegration, IntegrationConfig, Json, Program, SlotType
 
+# Slots that a number answers by itself: there it is no option's number.
+DIGITS = frozenset(
+    {SlotType.INTEGER, SlotType.NUMBER, SlotType.MONEY, SlotType.PHONE, SlotType.DATE, SlotType.TIME, SlotType.DATETIME, SlotType.PATTERN}
+    | {SlotType.DATE_RANGE, SlotType.TIME_RANGE}
+)
 LONGEST_COMMAND = 48  # characters of a message that may be a system command
 
 
@@ -30,6 +37,8 @@ def refusal(run: Run, event: Input) -> dict[str, Json] | None:
         return _error("CONTEXT_LOAD_ERROR", "the conversation has not started", "")
     if work.status is Status.ENDED and not (isinstance(event, Command) and event.name == "restart"):
         return _error("CONVERSATION_ENDED", "the conversation has ended", work.frames[-1].state)
+    if isinstance(event, Attended):
+        return attending.refusal(run, event)
     if isinstance(event, Command) and event.name not in handlers.DEFAULTS:
         return _error("VALIDATION_ERROR", f"there is no command {event.name}", work.frames[-1].state)
     return None
@@ -96,9 +105,11 @@ def _record_message(run: Run, event: Said) -> bool:
     intents = event.understanding.intents
     intent, confidence = intents[0] if intents else ("", 0.0)
     text = clean(event.text)
-    run.heard = {"text": text, "intent": intent, "confidence": confidence}
+    run.heard = {"text": text, "intent": intent, "confidence": confidence, "attributes": event.attributes}
     run.consumed = False
     data: dict[str, Json] = {"text": text}
+    if event.event:
+        data["event"] = event.event
     if intent:
         data["intent"] = intent
         data["confidence"] = confidence
@@ -118,7 +129,7 @@ def _asked(run: Run) -> tuple[str, ...]:
 
 def _record_postback(run: Run, event: Postback) -> bool:
     run.understanding = Understanding(intents=((event.intent, 1.0),) if event.intent else ())
-    run.heard = {"text": "", "intent": event.intent, "confidence": 1.0 if event.intent else 0.0}
+    run.heard = {"text": "", "intent": event.intent, "confidence": 1.0 if event.intent else 0.0, "attributes": {}}
     run.consumed = False
     data: dict[str, Json] = {"text": "", "postback": dict(event.slots)}
     if _fresh(run, event) and event.intent:
@@ -166,6 +177,8 @@ def _record_return(run: Run, event: Returned) -> bool:
         "retries": outcome.retries,
         "data": kept(outcome.data) if outcome.success else None,
     }
+    if config is not None and outcome.success and not repeatable(config):
+        data["once"] = True
     if not outcome.success:
         data |= {"code": outcome.code, "error": outcome.error[:500]}
     run.outcome = outcome
@@ -177,6 +190,8 @@ def _record_return(run: Run, event: Returned) -> bool:
 def _config_of(run: Run) -> IntegrationConfig | None:
     """Which integration the parked work was waiting for."""
     name, *operands = run.work.agenda[-1]
+    if name == "generated":
+        return None
     if name == "result":
         config = run.at(operands[0]).config
         return config if isinstance(config, IntegrationConfig) else None
@@ -190,6 +205,7 @@ _RECORD: dict[type, Callable[[Run, Any], bool]] = {
     Said: _record_message,
     Postback: _record_postback,
     Command: _record_command,
+    Attended: attending.record,
     TimerFired: _record_timer,
     Returned: _record_return,
 }
@@ -207,10 +223,45 @@ def _hear(run: Run, event: Said) -> None:
     if _silent_or_again(run):
         return
     here = run.here()
-    name = COMMANDS.get(folded(event.text)) if 0 < len(event.text) <= LONGEST_COMMAND else None
-    if name is not None and not _is_choice(run, event.text) and handlers.command(run, name):
+    if event.event:
+        answers.happen(run, here, event.event)
+        return
+    option = _option(run, here, event.text) if run.before.offered else None
+    if option is not None and "postback" in option:
+        _take_option(run, here, option["postback"])
+        return
+    name = command_of(event.text) if 0 < len(event.text) <= LONGEST_COMMAND else ""
+    if name and not _is_choice(run, event.text) and handlers.command(run, name):
         return
     answers.hear(run, here, event)
+
+
+def _option(run: Run, here: StatePlan, text: str) -> Mapping[str, Json] | None:
+    """The option of the last replies that was typed: its label, or its number where a number is no answer by itself."""
+    rule = run.plan.program.flow.slots.get(open_slot(run, here))
+    token = run.token()
+    live = [one for one in run.before.offered if one.get("postback", {}).get("token", token) == token]
+    found = picked(live, text, numbers=rule is None or rule.type not in DIGITS)
+    if found is not None:
+        run.note(note="option", label=found.get("label", ""))
+    return found
+
+
+def spelled_out(before: Snapshot, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message that names an option which says something else ("2" for "the blue one"): with what it says in its place."""
+    if not before.offered or content.get("type", "text") != "text":
+        return content
+    option = picked(before.offered, str(content.get("text", "")), numbers=all("say" in one for one in before.offered))
+    return {**content, "text": option["say"]} if option is not None and "say" in option else content
+
+
+def _take_option(run: Run, here: StatePlan, postback: Mapping[str, Json]) -> None:
+    """As if the button had been pressed. One of a question that is not asked any more is not on offer."""
+    intent = str(postback.get("intent") or "")
+    if intent:
+        run.understanding = Understanding(intents=((intent, 1.0),), entities=run.understanding.entities)
+        run.heard = {**run.heard, "intent": intent, "confidence": 1.0}
+    answers.pressed(run, here, intent, postback.get("slots") or {})
 
 
 def _silent_or_again(run: Run) -> bool:
@@ -236,11 +287,11 @@ def _press(run: Run, event: Postback) -> None:
     if _silent_or_again(run):
         return
     if _fresh(run, event):
-        answers.pressed(run, run.here(), event.slots)
+        answers.pressed(run, run.here(), event.intent, event.slots)
         return
     run.note(note="stale_postback", token=event.token)
     run.consumed = True
-    run.say(sentence("stale", run.work.locale))
+    run.say(run.sentence("stale"))
     run.ops.append(["ask"])
 
 
@@ -270,6 +321,7 @@ _REACT: dict[type, Callable[[Run, Any], None]] = {
     Said: _hear,
     Postback: _press,
     Command: _command,
+    Attended: attending.react,
     TimerFired: _time_is_up,
     Returned: _go_on,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from conversations.core import actions, codec, handlers, inputs, states
+from conversations.core import actions, codec, filling, handlers, inputs, states, undoing
 from conversations.core.fold import fold
 from conversations.core.run import MICROSTEPS, NO_PLAN, Fault, Run
 from conversations.core.types import Book, CancelTimer, Event, Input, Reply, Returned, SetTimer, Snapshot, Started, Status, Step
@@ -64,6 +64,12 @@ OPS: dict[str, Callable[..., None]] = {
     "push": handlers.push,
     "replace": handlers.replace,
     "goto": handlers.goto,
+    "each": actions.each,
+    "generated": lambda run, state: states.generated(run, run.at(state)),
+    "undo": undoing.undo,
+    "undone": undoing.undone,
+    "abandon": states.leave,
+    "volunteer": filling.volunteer,
 }
 
 
@@ -76,6 +82,8 @@ def close(run: Run, error: dict[str, Json] | None = None) -> Step:
     data: dict[str, Json] = {}
     if run.replies:
         data["messages"] = [codec.reply_to_json(reply) for reply in run.replies]
+        if run.offers:
+            data["offered"] = list(run.offers)
     if run.events and work.status in (Status.ACTIVE, Status.FAILED) and error is None:
         data["status"] = Status.WAITING.value
     if data or (work.stable and not work.awaiting):
@@ -197,5 +205,5 @@ def _apology(run: Run) -> str:
         return own
     if isinstance(own, dict) and flow is not None:
         texts = {key: text for key, text in own.items() if isinstance(text, str)}
-        return best_text(texts, work.locale, work.channel, flow.default_locale) or sentence("apology", work.locale)
-    return sentence("apology", work.locale)
+        return best_text(texts, work.locale, work.channel, flow.default_locale) or run.sentence("apology")
+    return run.sentence("apology")

@@ -1,6 +1,8 @@
 """Numbers as people write them: "5", "1.250,50 €" (de), "1,250.50" (en), "twenty-five", "$2k" is not one."""
 
 import re
+import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 from math import isfinite
 
@@ -27,6 +29,35 @@ def read(kind: SlotType, text: str, locale: str) -> Read | None:
     if found is None and kind is SlotType.MONEY:
         found = _price(text)
     return found
+
+
+_UNIT = re.compile(r"\s*([^\W\d_]+(?:[²³]|\s?(?:2|3)\b)?|[%°\"']+[^\W\d_]?|[$€£¥])?", re.UNICODE)
+
+
+def measure(text: str, locale: str, units: Mapping[str, float]) -> tuple[float, str, bool] | None:
+    """(value in the stored unit, the words it was read from, whether its unit is unknown) of the first number with or without a unit.
+
+    `units`: folded word -> factor. A word after the number that is no unit is none of its business, unless it is all that is left.
+    """
+    found = read(SlotType.NUMBER, text, locale)
+    if found is None:
+        return None
+    value, used = found
+    start = text.find(used) if used in text else -1
+    rest = text[start + len(used) :] if start >= 0 and used.strip() != text.strip() else ""
+    if start < 0 or used == text:
+        spoken = next((word for word in sorted(units, key=len, reverse=True) if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text.lower())), "")
+        return value * units.get(spoken, 1.0), used, False
+    for word in sorted(units, key=len, reverse=True):
+        if re.match(rf"\s*{re.escape(word)}(?!\w)", _folded_unit(rest)):
+            return value * units[word], text[start : start + len(used)], False
+    match = _UNIT.match(rest)
+    unknown = match is not None and bool(match[1]) and rest.strip(" .!?") == match[1].strip()
+    return value, used, unknown
+
+
+def _folded_unit(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def fitting(kind: SlotType, value: float) -> int | float | None:

@@ -6,21 +6,29 @@ Built once per program and process; everything here is derived from the `Program
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from conversations.core.rich import RichWords
 from conversations.core.scope import Guard, Verbatim, Words
-from conversations.core.words import best_text
+from conversations.core.words import best
 from flows.core.durations import milliseconds
+from flows.core.sites import TEMPLATES, Moment, actions_sites
 from flows.core.types import (
     Action,
+    CallIntegration,
     Condition,
+    Expression,
     Handler,
     HandlerTrigger,
     IntentConfig,
+    Messages,
     Program,
+    ResponseConfig,
+    Rich,
     SlotFillingConfig,
     State,
     StateType,
-    Texts,
+    Template,
     Transition,
+    WaitConfig,
 )
 
 _ON_MESSAGE = frozenset({Condition.ANY_INPUT, Condition.INTENT_MATCH, Condition.LOW_CONFIDENCE, Condition.SLOT_FILLED, Condition.EXPRESSION})
@@ -31,6 +39,7 @@ _ON_TIMER = frozenset({Condition.TIMEOUT, Condition.EXPRESSION})
 _CATCH_ALL = frozenset({Condition.ANY_INPUT, Condition.LOW_CONFIDENCE})
 _ASKS_USER = _CATCH_ALL | {Condition.INTENT_MATCH}
 
+MARGIN = 0.1  # two intents nearer than this are asked about
 _KEPT_PLANS = 256
 _KEPT_TEXTS = 4096
 
@@ -61,8 +70,9 @@ class StatePlan:
     """What a state considers on each kind of event, in the order in which it is tried."""
 
     __slots__ = (
-        "candidates", "config", "entry", "exits", "fallback", "filled", "interruptible", "later", "masked", "message", "name",
-        "optional", "required", "result", "start", "state", "texts", "threshold", "timeouts", "timer", "type", "wakes",
+        "again", "candidates", "config", "csat", "entry", "exits", "fallback", "filled", "generate", "handoff", "heeded", "interruptible",
+        "interruptible_when", "later", "margin", "masked", "message", "name", "optional", "prefill", "required", "result", "start", "state",
+        "texts", "threshold", "timeouts", "timer", "type", "undo", "wakes",
     )  # fmt: skip
 
     def __init__(self, program: Program, state: State, guards: Callable[[str], Guard | None]) -> None:
@@ -75,6 +85,8 @@ class StatePlan:
         self.start = state.entry_actions
         self.exits = state.exit_actions
         self.interruptible = state.interruptible
+        self.interruptible_when = guards(state.interruptible_when)
+        self.undo = bool(state.compensation)
         self.masked = state.masked_handlers
         self.message = tuple(move for move in moves if move.condition in _ON_MESSAGE)
         self.filled = tuple(move for move in moves if move.condition in _ON_FILLED)
@@ -88,8 +100,22 @@ class StatePlan:
         self.optional: tuple[str, ...] = config.optional_slots if isinstance(config, SlotFillingConfig) else ()
         self.threshold = config.confidence_threshold if isinstance(config, IntentConfig) else 0.7
         self.fallback = config.fallback_intent if isinstance(config, IntentConfig) else ""
+        self.margin = config.disambiguation_margin if isinstance(config, IntentConfig) else MARGIN
         self.candidates = _candidates(config, moves)
+        self.heeded = frozenset(move.value for move in moves if move.condition is Condition.INTENT_MATCH and move.value)
         self.texts = _own_texts(config)
+        asks = config if isinstance(config, SlotFillingConfig) else None
+        self.csat = asks.csat if asks is not None else None
+        self.prefill = asks.prefill if asks is not None else {}
+        self.again = _asked_again(asks) if asks is not None else ()
+        self.generate = config.generate if isinstance(config, ResponseConfig) else None
+        self.handoff = config.handoff if isinstance(config, WaitConfig) else None
+
+
+def _asked_again(config: SlotFillingConfig) -> tuple[str, ...]:
+    """What is asked for on every entry: a rating is, always."""
+    rated = (config.csat.score, config.csat.comment) if config.csat is not None else ()
+    return tuple(dict.fromkeys(name for name in (*config.ask_again, *rated) if name))
 
 
 def _timeouts(state: State, moves: tuple[Move, ...]) -> tuple[tuple[int, int], ...]:
@@ -115,14 +141,16 @@ def _candidates(config: object, moves: tuple[Move, ...]) -> frozenset[str]:
     return frozenset(named.union(config.intents if isinstance(config, IntentConfig) else ()))
 
 
-def _own_texts(config: Any) -> Texts:
+def _own_texts(config: Any) -> Messages:
     return getattr(config, "prompt", None) or getattr(config, "response_templates", None) or {}
 
 
 class Plan:
     """A program, laid out. `handlers` are by (trigger, value), in the order in which they are tried."""
 
-    __slots__ = ("_guards", "_texts", "_words", "actions", "handlers", "has_intent_handlers", "initial", "program", "program_key", "slots", "states")
+    __slots__ = (
+        "_guards", "_seen", "_texts", "_words", "actions", "handlers", "has_intent_handlers", "initial", "program", "program_key", "slots", "states",
+    )  # fmt: skip
 
     def __init__(self, program: Program) -> None:
         flow = program.flow
@@ -130,7 +158,8 @@ class Plan:
         self.program_key = program.key
         self._guards: dict[str, Guard | None] = {}
         self._words: dict[str, Words | None] = {}
-        self._texts: dict[tuple[int, str, str], Words | None] = {}
+        self._texts: dict[tuple[int, str, str], Words | RichWords | None] = {}
+        self._seen: dict[tuple[str, str], frozenset[str]] = {}
         self.states = {name: StatePlan(program, state, self.guard) for name, state in flow.states.items()}
         self.slots = _asked_slots(self.states)
         self.initial = {name: variable.initial for name, variable in flow.variables.items() if variable.initial is not None}
@@ -151,7 +180,7 @@ class Plan:
             self._words[source] = Words(compiled) if compiled is not None else None
         return self._words[source]
 
-    def text(self, texts: Texts, locale: str, channel: str) -> Words | None:
+    def text(self, texts: Messages, locale: str, channel: str) -> Words | RichWords | None:
         """The template for this user: the most exact of locale and channel wins, then the flow's default."""
         key = (id(texts), locale, channel)
         try:
@@ -160,8 +189,27 @@ class Plan:
             pass
         if len(self._texts) >= _KEPT_TEXTS:
             self._texts.clear()
-        source = best_text(texts, locale, channel, self.program.flow.default_locale)
-        found = self._texts[key] = (self.words(source) or Words(Verbatim(source))) if source else None
+        source = best(texts, locale, channel, self.program.flow.default_locale)
+        found = self._texts[key] = self._said(source) if source else None
+        return found
+
+    def _said(self, source: str | Rich) -> Words | RichWords:
+        return RichWords(source, self.verbal) if isinstance(source, Rich) else self.verbal(source)
+
+    def verbal(self, source: str) -> Words:
+        """A template of this program; a text that is none is said as it is written."""
+        return self.words(source) or Words(Verbatim(source))
+
+    def seen(self, state: str, place: str) -> frozenset[str]:
+        """What a list of actions reads: kept when it may be needed later, to take back what was done."""
+        found = self._seen.get((state, place))
+        if found is None:
+            names = set[str]()
+            for site in actions_sites(self.actions[state, place], "", Moment.ANYTIME):
+                one: Expression | Template | None
+                one = self.program.templates.get(site.source) if site.kind in TEMPLATES else self.program.expressions.get(site.source)
+                names |= one.reads if one is not None else set()
+            found = self._seen[state, place] = frozenset(names)
         return found
 
 
@@ -171,25 +219,34 @@ def _asked_slots(states: Mapping[str, StatePlan]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+_NAMED = frozenset({HandlerTrigger.INTENT, HandlerTrigger.COMMAND, HandlerTrigger.EVENT})
+
+
 def _handlers(handlers: tuple[Handler, ...]) -> dict[tuple[HandlerTrigger, str], tuple[Handler, ...]]:
     """`no_match` and `error` have no value: one key for each."""
     table: dict[tuple[HandlerTrigger, str], tuple[Handler, ...]] = {}
     for handler in handlers:
-        key = (handler.on, handler.value if handler.on in (HandlerTrigger.INTENT, HandlerTrigger.COMMAND) else "")
+        key = (handler.on, handler.value if handler.on in _NAMED else "")
         table[key] = (*table.get(key, ()), handler)
     return table
 
 
 def _action_lists(states: Mapping[str, State], handlers: tuple[Handler, ...]) -> dict[tuple[str, str], tuple[Action, ...]]:
-    """Every list of actions by (state, place): "entry", "exit", "t3" for a transition, and ("", name) for a handler."""
+    """Every list of actions by (state, place): "entry", "exit", "t3" for a transition, "undo", and ("", name) for a handler. What undoes the
+    third action of a list is at its place + ".2.undo"."""
     lists: dict[tuple[str, str], tuple[Action, ...]] = {}
     for state in states.values():
         lists[state.name, "entry"] = state.entry_actions
         lists[state.name, "exit"] = state.exit_actions
         for one in state.transitions:
             lists[state.name, f"t{one.index}"] = one.actions
+        lists[state.name, "undo"] = state.compensation
     for handler in handlers:
         lists["", handler.name] = handler.actions
+    for (state_name, place), actions in list(lists.items()):
+        for number, action in enumerate(actions):
+            if isinstance(action, CallIntegration) and action.compensation:
+                lists[state_name, f"{place}.{number}.undo"] = action.compensation
     return lists
 
 

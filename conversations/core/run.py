@@ -10,17 +10,30 @@
   ["body", state]                               what a state does after its entry actions
   ["ask"]                                       ask the current state's question again
   ["say", level, handler]                       a handler's own text
+  ["each", level, state, place, number, index]  an action that is done for every item of a list, from item `index`
+  ["undo", entry], ["undone", entry]            take back what a cancelled flow has done
+  ["abandon", depth]                            leave the flows above the lowest `depth` ones: they were cancelled
+  ["volunteer"]                                 let the flow that has just begun take what the message says for its slots
+  ["generated", state]                          a response state's text came back from the language model
+
+A level is the number of a frame (-1 = the top one), "" for what belongs to the tenant, or an entry of Frame.undo: what a flow that may have
+left the stack did, with the values that it saw.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from conversations.core import rich
 from conversations.core.codec import frame_to_json
 from conversations.core.fold import APPLY, Work
 from conversations.core.plan import Move, Plan, StatePlan, plan_of
+from conversations.core.rich import RichWords
 from conversations.core.types import Book, Call, Effect, Event, Outcome, Reply, Snapshot, Understanding
-from flows.core.types import Json, Texts
+from conversations.core.words import sentence
+from flows.core.types import Json, Messages
+
+Level: TypeAlias = int | str | dict[str, Json]
 
 MICROSTEPS = 50  # per turn, over all returns of blocking effects
 NOTHING_HEARD = Understanding()
@@ -46,10 +59,12 @@ class Run:
         "completed",
         "consumed",
         "conversation_id",
+        "declined",
         "effects",
         "error",
         "events",
         "extra",
+        "facts",
         "heard",
         "left",
         "level",
@@ -57,6 +72,7 @@ class Run:
         "live",
         "missed",
         "now",
+        "offers",
         "ops",
         "outcome",
         "personal",
@@ -88,7 +104,10 @@ class Run:
         self.steps = before.steps
         self.limit = MICROSTEPS
         self.version = 0  # grows with every change of data: equal states with equal versions are a loop
-        self.level = -1
+        self.level: Level = -1
+        self.offers: list[Mapping[str, Json]] = []
+        self.declined = False  # the user does not want to answer the optional question of this state
+        self.facts: Mapping[str, Json] = {}
         self.live = list(before.timers)  # tokens of the timers that are running
         self.left = False  # the state that was waiting has been left: its timers are void
         self.consumed = True
@@ -109,12 +128,21 @@ class Run:
         program = self.book.programs.get(frames[-1].program) if frames else None
         return plan_of(program) if program is not None else NO_PLAN
 
-    def plan_at(self, level: int) -> Plan:
-        key = self.work.frames[level].program
+    def plan_at(self, level: Level) -> Plan:
+        if level == -1 and self.plan is not NO_PLAN:
+            return self.plan
+        if isinstance(level, str):
+            return self.tenant
+        key = level["program"] if isinstance(level, dict) else self.work.frames[level].program
         program = self.book.programs.get(key)
         if program is None:
-            raise Fault("FLOW_NOT_FOUND", f"the version {key} of flow {self.work.frames[level].flow_id} is not in the book")
+            raise Fault("FLOW_NOT_FOUND", f"the version {key} is not in the book")
         return plan_of(program)
+
+    @property
+    def tenant(self) -> Plan:
+        """What belongs to no flow: the tenant's own handlers and words."""
+        return plan_of(self.book.tenant) if self.book.tenant is not None else NO_PLAN
 
     def switch(self) -> None:
         """The frame on top has changed."""
@@ -168,13 +196,12 @@ class Run:
 
     def token(self) -> str:
         """What a postback must carry to be taken for the current question."""
-        frame = self.work.frames[-1]
-        return f"{frame.state}#{frame.visit}"
+        return self.work.frames[-1].token
 
     # ── speaking ──
 
-    def words(self, texts: Texts, *, level: int = -1) -> str:
-        """The text for this user's locale and channel, filled in; "" when there is none."""
+    def words(self, texts: Messages, *, level: Level = -1) -> str:
+        """The text for this user's locale and channel, filled in; "" when there is none. Of a rich message, its text."""
         work = self.work
         plan = self.plan if level == -1 else self.plan_at(level)
         words = plan.text(texts, work.locale, work.channel)
@@ -187,9 +214,49 @@ class Run:
         self.level = before
         return text
 
+    def sentence(self, key: str, /, **facts: Json) -> str:
+        """The engine's sentence: in the flow's own words, else the tenant's, else its own."""
+        for plan in (self.plan, self.tenant):
+            own = plan.program.flow.texts.get(key) if plan is not NO_PLAN else None
+            words = plan.text(own, self.work.locale, self.work.channel) if own else None
+            if words is not None:
+                before, self.facts = self.facts, facts
+                text = words.text(self)
+                self.facts = before
+                return text
+        return sentence(key, self.work.locale, **facts)
+
+    def tell(
+        self,
+        texts: Messages,
+        *,
+        level: Level = -1,
+        otherwise: str = "",
+        kind: str = "text",
+        delay_ms: int = 0,
+        typing: bool = False,
+        buttons: tuple[Mapping[str, Json], ...] = (),
+    ) -> None:
+        """Say the message for this user's locale and channel, with everything that it has beside words; `otherwise` when there is none.
+        `buttons` are what the question offers by itself, when the message brings no options of its own."""
+        work = self.work
+        plan = self.plan if level == -1 else self.plan_at(level)
+        words = plan.text(texts, work.locale, work.channel) if texts else None
+        if not isinstance(words, RichWords):
+            self.say((self.words(texts, level=level) if texts else "") or otherwise, kind=kind, delay_ms=delay_ms, typing=typing, buttons=buttons)
+            return
+        before, self.level = self.level, level
+        parts = words.parts(self)
+        self.level = before
+        if buttons and not rich.has_options(parts):
+            parts["buttons"] = buttons
+        parts["text"] = parts["text"] or otherwise
+        self._add(Reply(**parts, type=kind, state=work.frames[-1].state, delay_ms=delay_ms, typing_indicator=typing, token=self.token()))
+        self.offers += rich.offered(parts)
+
     def say(self, text: str, *, kind: str = "text", delay_ms: int = 0, typing: bool = False, buttons: tuple[Mapping[str, Json], ...] = ()) -> None:
         if text:
-            self.replies.append(
+            self._add(
                 Reply(
                     text=text,
                     type=kind,
@@ -200,6 +267,14 @@ class Run:
                     token=self.token(),
                 )
             )
+
+    def offer(self, text: str, buttons: tuple[Mapping[str, Json], ...]) -> None:
+        """Say something with buttons that a typed number or label selects too."""
+        self.say(text, buttons=buttons)
+        self.offers += buttons
+
+    def _add(self, reply: Reply) -> None:
+        self.replies.append(rich.with_plain(reply) if reply.buttons or reply.quick_replies or reply.cards or reply.images else reply)
 
     # ── waiting for the world ──
 
@@ -219,6 +294,8 @@ class _NoPlan(Plan):
 
     def __init__(self) -> None:
         self.states = {}
+        self.handlers = {}
+        self.has_intent_handlers = False
 
 
 NO_PLAN = _NoPlan()

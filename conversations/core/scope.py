@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from conversations.core.words import best_text
-from flows.core.types import EvaluationFailed, Expression, Template
+from flows.core.types import EvaluationFailed, Expression, Flow, SlotRule, Template
 
 if TYPE_CHECKING:
     from conversations.core.run import Run
@@ -19,30 +19,47 @@ Readers = tuple[tuple[str, Reader, str], ...]  # (full name, how to read it, the
 
 
 def _slot(run: "Run", name: str) -> Any:
+    if type(run.level) is dict:  # taking back what was done: with the values of that time
+        return run.level["seen"].get(f"slots.{name}", MISSING)
     return run.work.slots.get(name, MISSING)
 
 
 def _filled(run: "Run", name: str) -> Any:
-    return name in run.work.slots
+    return _slot(run, name) is not MISSING
 
 
 def _label(run: "Run", name: str) -> Any:
     """What people read for an enum's value, in this user's language; the value itself where there is no label."""
-    value = run.work.slots.get(name, MISSING)
+    value = _slot(run, name)
     if value is MISSING:
         return MISSING
     flow = run.plan_at(run.level).program.flow
     rule = flow.slots.get(name)
+    if isinstance(value, list):
+        return ", ".join(_label_of(run, flow, rule, one) for one in value)
+    return _label_of(run, flow, rule, value)
+
+
+def _label_of(run: "Run", flow: Flow, rule: SlotRule | None, value: Any) -> str:
     labels = next((choice.labels for choice in rule.choices if choice.value == value), {}) if rule else {}
     return best_text(labels, run.work.locale, run.work.channel, flow.default_locale) or str(value)
 
 
 def _variable(run: "Run", name: str) -> Any:
-    return run.work.frames[run.level].variables.get(name, MISSING)
+    level = run.level
+    if type(level) is int:
+        return run.work.frames[level].variables.get(name, MISSING)
+    return level["seen"].get(f"variables.{name}", MISSING) if type(level) is dict else MISSING
 
 
 def _result(run: "Run", name: str) -> Any:
+    if type(run.level) is dict and (kept := run.level["seen"].get(f"results.{name}")) is not None:
+        return kept
     return run.work.results.get(name, MISSING)
+
+
+def _facts(run: "Run", name: str) -> Any:
+    return run.facts
 
 
 def _message(run: "Run", name: str) -> Any:
@@ -95,6 +112,7 @@ READERS: Mapping[str, Reader] = {
     "now": _now,
     "response": _extra,
     "value": _extra,
+    "facts": _facts,
 }
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, TypeAlias
 
-from conversations.core import choices, dates, numbers
+from conversations.core import choices, dates, numbers, ranges
 from conversations.core.words import LONGEST, clean, folded
 from flows.core.types import Json, SlotRule, SlotType
 
@@ -56,6 +56,10 @@ def spot(rule: SlotRule, text: str, *, locale: str, now: datetime) -> Found:
 
 def accept(rule: SlotRule, value: Json, *, locale: str, now: datetime) -> Found:
     """A value that did not come from words (a button, an API's input): the right type as it is, a text as if it had been typed."""
+    if rule.multiple and rule.type is SlotType.ENUM and isinstance(value, list):
+        return _several(rule, value)
+    if isinstance(value, dict):
+        return _compound(rule, value)
     if isinstance(value, str):
         return extract(rule, value, locale=locale, now=now)
     if isinstance(value, bool):
@@ -66,6 +70,33 @@ def accept(rule: SlotRule, value: Json, *, locale: str, now: datetime) -> Found:
             return _checked(rule, Extracted(found, ""))
         return Refused("whole") if isfinite(value) else NOTHING
     return NOTHING
+
+
+def _several(rule: SlotRule, values: list[Json]) -> Found:
+    """A list of choices; one that is none makes the whole list none."""
+    known = {choice.value for choice in rule.choices}
+    if not values or not all(isinstance(one, str) and one in known for one in values):
+        return NOTHING
+    return Extracted([choice.value for choice in rule.choices if choice.value in values], "")
+
+
+def _compound(rule: SlotRule, value: Mapping[str, Json]) -> Found:
+    """A file, or a beginning and an end, as a program gives them."""
+    if rule.type is SlotType.ATTACHMENT:
+        return attached({name: str(part) for name, part in value.items() if isinstance(part, str | int | float)})
+    if rule.type in ranges.RANGES:
+        found = ranges.checked(rule.type, value.get("start"), value.get("end"))
+        return Extracted(found, "") if found is not None else Refused("range")
+    return NOTHING
+
+
+FILE_PARTS = ("url", "name", "content_type", "size", "id")
+
+
+def attached(attributes: Mapping[str, str]) -> Found:
+    """What a client tells of a file that was sent: its members by name, texts of at most 2,000 characters. Without an address or id: nothing."""
+    value: dict[str, Json] = {name: clean(attributes[name])[:2_000] for name in FILE_PARTS if attributes.get(name)}
+    return Extracted(value, "") if "url" in value or "id" in value else Refused("attachment")
 
 
 def validate(rule: SlotRule, value: Json) -> Refused | None:
@@ -190,11 +221,38 @@ def _url_in_full(rule: SlotRule, text: str, locale: str, now: datetime) -> Found
 
 
 def _number(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    if rule.units:
+        return _measure(rule, text, locale)
     found = numbers.read(rule.type, text, locale)
     if found is None:
         return NOTHING
     value = numbers.fitting(rule.type, found[0])
     return Extracted(value, found[1]) if value is not None else Refused("whole")
+
+
+def _measure(rule: SlotRule, text: str, locale: str) -> Found:
+    """A number with its unit, in the unit that is stored (factor 1); without a unit it is in that one already."""
+    found = numbers.measure(text, locale, {folded(word): factor for word, factor in rule.units.items()})
+    if found is None:
+        return NOTHING
+    value, used, unknown = found
+    if unknown:
+        return Refused("unit", {"units": ", ".join(rule.units)})
+    fitting = numbers.fitting(rule.type, value)
+    return Extracted(fitting, used) if fitting is not None else Refused("whole")
+
+
+def _range(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    found = ranges.read(rule.type, text, locale, now)
+    if found is None:
+        return NOTHING
+    value = ranges.checked(rule.type, *found)
+    return Extracted(value, text) if value is not None else Refused("range")
+
+
+def _no_file(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    """Words are no file."""
+    return NOTHING
 
 
 def _named_number(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
@@ -213,13 +271,18 @@ def _named_boolean(rule: SlotRule, text: str, locale: str, now: datetime) -> Fou
 
 
 def _enum(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    if rule.multiple:
+        many = choices.choose_many(rule, text)
+        return Extracted(many[0], many[1]) if many is not None else NOTHING
     found = choices.choose(rule, text)
     return Extracted(found[0], found[1]) if found is not None else NOTHING
 
 
 def _named_enum(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
     found = choices.mentioned(rule, folded(text))
-    return Extracted(found[0], found[1]) if found is not None else NOTHING
+    if found is None:
+        return NOTHING
+    return Extracted([found[0]] if rule.multiple else found[0], found[1])
 
 
 def _moment(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
@@ -252,6 +315,9 @@ EXTRACTORS: Mapping[SlotType, Extractor] = {
     SlotType.MONEY: _number,
     SlotType.ENUM: _enum,
     SlotType.PATTERN: _pattern,
+    SlotType.ATTACHMENT: _no_file,
+    SlotType.DATE_RANGE: _range,
+    SlotType.TIME_RANGE: _range,
 }
 
 SPOTTERS: Mapping[SlotType, Extractor] = {

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable, Mapping
 
-from conversations.core import calls, frames
+from conversations.core import calls, filling, frames, handover, undoing
 from conversations.core.conditions import choose
 from conversations.core.plan import Move, StatePlan
 from conversations.core.run import Fault, Run
 from conversations.core.types import Outcome
 from conversations.core.values import Unfit, plain
-from conversations.core.words import sentence
-from flows.core.types import Choice, EvaluationFailed, Json, SlotRule, SlotType, StateType
+from conversations.core.words import best_text
+from flows.core.types import Choice, Csat, EvaluationFailed, Handoff, Json, SlotRule, SlotType, StateType
 
 
 def take(run: Run, here: StatePlan, move: Move) -> None:
     """Exit actions, transition actions, then the new state (in reverse: the stack's last entry is done next)."""
     ops = run.ops
+    if here.csat is not None:
+        _rate(run, here.csat)
+    if here.undo and (here.type is not StateType.INTEGRATION or (run.outcome is not None and run.outcome.success)):
+        undoing.remember(run, -1, here.name, "undo")
     ops.append(["enter", move.target, move.index])
     if move.actions:
         ops.append(["acts", -1, here.name, f"t{move.index}", 0])
@@ -47,6 +51,21 @@ def enter(run: Run, state: str, index: int | None, *, moved: bool = True) -> Non
         BODY[here.type](run, here)
 
 
+def _rate(run: Run, csat: Csat) -> None:
+    """What the analysis counts: the score, or that the user would not give one. A sensitive comment stays out of it."""
+    slots = run.work.slots
+    data: dict[str, Json] = {"scale": csat.scale, "slot": csat.score}
+    if csat.score in slots:
+        data["score"] = slots[csat.score]
+    elif run.declined:
+        data["declined"] = True
+    else:
+        return
+    if csat.comment in slots and not run.secrets((csat.comment,)):
+        data["comment"] = slots[csat.comment]
+    run.emit("rated", data)
+
+
 def onward(run: Run, here: StatePlan) -> bool:
     """Take the first transition that holds on entry; True when there was one."""
     if here.entry:
@@ -71,27 +90,71 @@ def speak(run: Run, here: StatePlan) -> None:
     """A response state's text."""
     config = here.config
     run.personal = config.personalization
-    text = run.words(config.response_templates)
+    run.tell(config.response_templates, kind=config.response_type, delay_ms=config.delay_ms, typing=config.typing_indicator)
     run.personal = True
-    run.say(text, kind=config.response_type, delay_ms=config.delay_ms, typing=config.typing_indicator)
 
 
 def respond(run: Run, here: StatePlan) -> None:
+    if here.generate is not None:
+        _generate(run, here)
+        return
     speak(run, here)
+    _then(run, here)
+
+
+def _then(run: Run, here: StatePlan) -> None:
     if not onward(run, here):
         rest(run, here)
+
+
+def _generate(run: Run, here: StatePlan) -> None:
+    config = here.generate
+    if config is None:
+        return
+    call = calls.generation(run, config, here.name)
+    run.block(call, ["generated", here.name], calls.facts_of(call))
+
+
+def generated(run: Run, here: StatePlan) -> None:
+    """The language model has answered, or has not: then the fallback, or the state's own template."""
+    outcome = run.outcome
+    text = calls.generated_text(outcome)
+    run.note(note="generated", used=bool(text), why="" if text else (outcome.error or outcome.code if outcome is not None else "no outcome"))
+    config = here.config
+    if text:
+        run.say(text, kind=config.response_type, delay_ms=config.delay_ms, typing=config.typing_indicator)
+    elif config.generate.fallback:
+        run.tell(config.generate.fallback, kind=config.response_type, delay_ms=config.delay_ms, typing=config.typing_indicator)
+    else:
+        speak(run, here)
+    _then(run, here)
 
 
 def prompt(run: Run, here: StatePlan) -> None:
     """Intent and wait states: their question, if they have one, unless they can go on at once."""
     if not onward(run, here):
         if here.texts:
-            run.say(run.words(here.texts))
+            run.tell(here.texts)
+        if here.handoff is not None:
+            _hand_over(run, here.handoff)
+            return
         run.trace.extend([move.used if run.consumed else move.idle for move in here.later])
+
+
+def _hand_over(run: Run, handoff: Handoff) -> None:
+    """To a person, because the flow says so. When the bot takes over again it goes on from this state."""
+    data = handover.terms(run, handoff.reason or "the flow asks for a person")
+    run.emit("handed_over", {**data, **({"queue": handoff.queue} if handoff.queue else {})})
+    run.left = True
+    run.ops.clear()
 
 
 def fill(run: Run, here: StatePlan) -> None:
     """Slot filling: ask for the first open slot; when none is open some transition must lead on."""
+    if here.again:
+        filling.clear(run, here.again)
+    if here.prefill:
+        filling.prefill(run, here)
     if onward(run, here):
         return
     slot = open_slot(run, here)
@@ -141,16 +204,17 @@ def _unhandled(run: Run, here: StatePlan, outcome: Outcome) -> None:
     raise Fault(
         "INTEGRATION_TIMEOUT" if late else "INTEGRATION_ERROR",
         f"{here.config.integration_id}: {outcome.error or outcome.code}",
-        said=said or sentence("timeout" if late else "unavailable", run.work.locale),
+        said=said or run.sentence("timeout" if late else "unavailable"),
     )
 
 
 def end(run: Run, here: StatePlan) -> None:
     """Back to the calling flow with the outputs, or the end of the conversation."""
     config = here.config
-    run.say(run.words(config.response_templates))
-    if len(run.work.frames) > 1:
-        frames.pop(run, _outputs(run, config.outputs))
+    if config.response_templates:
+        run.tell(config.response_templates)
+    if len(run.work.frames) > 1 and not config.whole:
+        frames.pop(run, {"completion": config.completion_type, **_outputs(run, config.outputs)})
     else:
         finish(run, config.completion_type)
 
@@ -201,20 +265,54 @@ def open_slot(run: Run, here: StatePlan) -> str:
 def ask_for(run: Run, here: StatePlan, slot: str, *, again: bool = False) -> None:
     """The slot's prompt, or its retry prompt, with its choices as buttons."""
     config = here.config
-    texts = (config.retry_prompts.get(slot) if again else None) or config.prompts.get(slot)
-    text = run.words(texts) if texts else ""
+    texts = (config.retry_prompts.get(slot) if again else None) or config.prompts.get(slot) or {}
     rule = run.plan.program.flow.slots.get(slot)
-    run.say(text or sentence("ask_slot", run.work.locale, slot=slot.replace("_", " ")), buttons=buttons(run, rule) if rule is not None else ())
+    offered = buttons(run, here, rule) if rule is not None else ()
+    if texts:
+        run.tell(texts, otherwise=run.sentence("ask_slot", slot=slot.replace("_", " ")), buttons=offered)
+    else:
+        run.say(run.sentence("ask_slot", slot=slot.replace("_", " ")), buttons=offered)
+    if offered and rule is not None and rule.type is not SlotType.ENUM:
+        run.offers += offered
 
 
-def buttons(run: Run, rule: SlotRule) -> tuple[Mapping[str, Json], ...]:
-    if rule.type is not SlotType.ENUM:
-        return ()
-    return tuple({"label": label(run, choice), "postback": {"slots": {rule.name: choice.value}, "token": run.token()}} for choice in rule.choices)
+def buttons(run: Run, here: StatePlan, rule: SlotRule) -> tuple[Mapping[str, Json], ...]:
+    """What can be pressed instead of typed: the choices, yes and no, the points of a rating."""
+    if rule.type is SlotType.ENUM:
+        found = filling.with_choices(run, rule) if rule.choices_from else rule
+        return tuple(_button(run, rule, label(run, choice), choice.value) for choice in found.choices)
+    if rule.type is SlotType.BOOLEAN:
+        return tuple(_button(run, rule, run.sentence(word), value) for word, value in (("yes", True), ("no", False)))
+    if here.csat is not None and rule.name == here.csat.score:
+        return tuple(_button(run, rule, str(score), score) for score in range(1, here.csat.scale + 1))
+    return ()
+
+
+def _button(run: Run, rule: SlotRule, text: str, value: Json) -> Mapping[str, Json]:
+    return {"label": text, "postback": {"slots": {rule.name: value}, "token": run.token()}}
+
+
+def yes_and_no(run: Run) -> tuple[Mapping[str, Json], ...]:
+    """For a question of the engine's own: pressing says the word."""
+    return tuple({"label": run.sentence(word), "say": run.sentence(word)} for word in ("yes", "no"))
 
 
 def label(run: Run, choice: Choice) -> str:
-    return run.words(choice.labels) or choice.value
+    if not choice.labels:
+        return choice.value
+    return best_text(choice.labels, run.work.locale, run.work.channel, run.plan.program.flow.default_locale) or choice.value
+
+
+def shown(run: Run, rule: SlotRule, value: Json) -> str:
+    """A value as people read it."""
+    if isinstance(value, list):
+        return ", ".join(shown(run, rule, one) for one in value)
+    if isinstance(value, bool):
+        return run.sentence("yes" if value else "no")
+    if isinstance(value, dict):
+        return " – ".join(str(value[name]) for name in ("name", "start", "end") if value.get(name))
+    found = next((label(run, choice) for choice in rule.choices if choice.value == value), "")
+    return found or (f"{value:g}" if isinstance(value, float) else str(value))
 
 
 # ── asking again ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,10 +321,20 @@ def label(run: Run, choice: Choice) -> str:
 def ask(run: Run) -> None:
     """The current state's question once more; first see whether the interruption has made it go on. Entry actions are not run again."""
     here = run.here()
-    if here.type in (StateType.INTEGRATION, StateType.END, StateType.CONDITION):
+    if here.type in (StateType.INTEGRATION, StateType.END, StateType.CONDITION) or here.generate is not None:
         BODY[here.type](run, here)
+    elif here.handoff is not None and _resumed(run, here):
+        return
     elif not onward(run, here):
         repeat(run, here)
+
+
+def _resumed(run: Run, here: StatePlan) -> bool:
+    """A state that hands over is done when the person gives the conversation back."""
+    move = choose(run, here, here.message)
+    if move is not None:
+        take(run, here, move)
+    return move is not None
 
 
 def repeat(run: Run, here: StatePlan) -> None:
@@ -236,4 +344,29 @@ def repeat(run: Run, here: StatePlan) -> None:
     elif here.type is StateType.RESPONSE:
         speak(run, here)
     elif here.texts:
-        run.say(run.words(here.texts))
+        run.tell(here.texts)
+
+
+def advance(run: Run, here: StatePlan) -> None:
+    """Slots were filled: a transition leads on, or the next open slot is asked for."""
+    run.consumed = True
+    move = choose(run, here, here.filled)
+    if move is not None:
+        take(run, here, move)
+        return
+    slot = open_slot(run, here)
+    if slot:
+        ask_for(run, here, slot)
+    elif here.type is StateType.SLOT_FILLING:
+        rest(run, here)
+    else:
+        run.ops.append(["ask"])
+
+
+def leave(run: Run, depth: int) -> None:
+    """The flows above the lowest `depth` ones were cancelled, and what they did has been taken back."""
+    if depth == 0:
+        finish(run, "cancelled")
+        return
+    frames.unwind(run, depth + 1)
+    frames.pop(run, {"completion": "cancelled"})

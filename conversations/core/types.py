@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from flows.core.types import Json, Program
+from flows.core.types import Json, Program, Trigger
 
 
 class Status(StrEnum):
@@ -21,7 +21,9 @@ class Frame:
     """One flow on the stack. `program` is the key of the pinned version.
 
     `visit` is the number of the event that entered `state`: together they make the token that a postback must carry.
-    `agenda` is what this frame still has to do when the flow above it ends.
+    `agenda` is what this frame still has to do when the flow above it ends. `trail` are the tokens ("state#visit") of the states it has
+    left, newest last, at most 50. `undo` is what a cancel has to take back, newest last: {program, state, place, seen}.
+    `on_cancel` is "cancel" when the calling flow is cancelled with this one.
     """
 
     program: str
@@ -31,6 +33,14 @@ class Frame:
     variables: Mapping[str, Json] = field(default_factory=dict)
     visit: int = 0
     agenda: tuple[Json, ...] = ()
+    trail: tuple[str, ...] = ()
+    undo: tuple[Json, ...] = ()
+    on_cancel: str = ""
+
+    @property
+    def token(self) -> str:
+        """Names this visit of the state: what a button must carry."""
+        return f"{self.state}#{self.visit}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +50,8 @@ class Snapshot:
     `slots` are shared by all frames; variables belong to their frame. `agenda` is what is left of an interrupted microstep while
     `awaiting` names the blocking effect; `stable` are the frames of the last state that waited for the user, kept only that long: a
     step that fails after the effect returned goes back there. `steps` are the microsteps this turn has used so far. `seq` is the
-    number of the last event.
+    number of the last event. `offered` are the options of the last replies that a typed number or label selects; `question` is what the
+    engine itself has asked ({kind, token, …}); `sent` is the event of the last successful call that must not be repeated.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -62,6 +73,9 @@ class Snapshot:
     timers: Mapping[str, str] = field(default_factory=dict)  # timer token -> "state#transition index"
     effects: int = 0  # how many effect ids and timer tokens have been handed out
     seq: int = 0
+    offered: tuple[Json, ...] = ()
+    question: Mapping[str, Json] = field(default_factory=dict)
+    sent: int = 0
     sensitive: tuple[str, ...] = ()  # slots that were filled as sensitive ones: masked even when their flow has left the stack
 
     @property
@@ -69,16 +83,27 @@ class Snapshot:
         """The current state of the flow on top, or "" before the start."""
         return self.frames[-1].state if self.frames else ""
 
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The keys of every pinned version that a step may need: of the stack, and of what a cancel has to take back."""
+        undone = (entry["program"] for frame in self.frames for entry in frame.undo)
+        return tuple(dict.fromkeys((*(frame.program for frame in self.frames), *undone)))
+
 
 # ── inputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understanding:
-    """What the words mean: intents with confidence 0..1, best first, and entities found (slot name -> raw text)."""
+    """What the words mean: intents with confidence 0..1, best first, and entities found (slot name -> raw text).
+
+    `triggers` are flows that these words would start, with confidence, best first; `tenant` are intents of the tenant's own handlers.
+    """
 
     intents: tuple[tuple[str, float], ...] = ()
     entities: Mapping[str, str] = field(default_factory=dict)
+    triggers: tuple[tuple[str, float], ...] = ()
+    tenant: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +120,7 @@ class Said:
     understanding: Understanding = field(default_factory=Understanding)
     attributes: Mapping[str, str] = field(default_factory=dict)
     attachment: bool = False
+    event: str = ""  # its name, when not a user but the client's program says it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +134,25 @@ class Postback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """restart | stop | human | help | cancel | repeat, from a user; resume, from an operator: the bot takes over again."""
+    """restart | stop | human | help | cancel | cancel_all | repeat, from a user; resume, from an operator: the bot takes over again."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attended:
+    """What a person did in the user's place of the bot: handed_over (took it), joined, left, said, resumed (gave it back), ended.
+
+    `agent` is the actor, `name` what users are shown. `state` and `slots` are for resumed: where to go on, and with what.
+    """
+
+    deed: str
+    agent: str = ""
+    name: str = ""
+    text: str = ""
+    reason: str = ""
+    state: str = ""
+    slots: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +179,7 @@ class Returned:
     outcome: Outcome
 
 
-Input: TypeAlias = Started | Said | Postback | Command | TimerFired | Returned
+Input: TypeAlias = Started | Said | Postback | Command | Attended | TimerFired | Returned
 
 
 # ── outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -175,6 +217,7 @@ class Call:
     request: Mapping[str, Json]
     timeout_ms: int
     retry: Mapping[str, Json] = field(default_factory=dict)
+    kind: str = "integration"  # or "generate": a text from a language model; `request` has prompt, locale and context
 
 
 Effect: TypeAlias = SetTimer | CancelTimer | Call
@@ -182,7 +225,12 @@ Effect: TypeAlias = SetTimer | CancelTimer | Call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One message to the user. `buttons` are {label, postback}; `token` is the state token that a postback must carry."""
+    """One message to the user. `token` is the state token that a postback must carry.
+
+    Buttons and quick replies are {label} with one of `postback` ({intent, slots, token}), `url` or `say` (a text to send as if typed); without
+    any of them the label is sent. Cards are {title, subtitle, image, url, buttons}, images {url, alt}. `plain` is the whole message in words,
+    options numbered, for channels that show nothing else; "" when `text` says it all.
+    """
 
     text: str
     type: str = "text"
@@ -191,6 +239,11 @@ class Reply:
     typing_indicator: bool = False
     buttons: tuple[Mapping[str, Json], ...] = ()
     token: str = ""
+    quick_replies: tuple[Mapping[str, Json], ...] = ()
+    cards: tuple[Mapping[str, Json], ...] = ()
+    layout: str = ""
+    images: tuple[Mapping[str, Json], ...] = ()
+    plain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,3 +278,5 @@ class Book:
     programs: Mapping[str, Program]  # key -> program
     current: Mapping[str, str]  # flow_id -> key
     default_flow: str = ""  # the tenant's default flow: what runs when a flow is not found
+    tenant: Program | None = None  # the tenant's own handlers and words, a program without states
+    triggers: Mapping[str, tuple[Trigger, ...]] = field(default_factory=dict)  # flow_id -> what starts it from anywhere

@@ -45,8 +45,9 @@ class _Signbook:
 _books: dict[int, _Signbook] = {}
 
 
-def understand(program: Program, text: str, *, locale: str) -> Understanding:
-    """The intents of this flow that the text may mean, most certain first. Entities are left to the slots' own extractors."""
+def understand(program: Program, text: str, *, locale: str, near: float = NEAR) -> Understanding:
+    """The intents of this flow that the text may mean, most certain first. Entities are left to the slots' own extractors. `near`: how like an
+    example a text must be (rapidfuzz ratio)."""
     del locale  # the flow's examples and patterns bring their own languages
     said = folded(text)
     if not said:
@@ -62,7 +63,7 @@ def understand(program: Program, text: str, *, locale: str) -> Understanding:
         if score > scores.get(sign.name, 0.0):
             scores[sign.name] = score
     if exact is None and book.examples:
-        _by_example(book, said, scores)
+        _by_example(book, said, scores, near)
     return Understanding(intents=tuple(sorted(scores.items(), key=lambda pair: -pair[1])))
 
 
@@ -81,10 +82,10 @@ def _by_keywords(sign: _Signs, padded: str) -> float:
     return KEYWORDS if len(sign.keywords) > 1 else KEYWORD
 
 
-def _by_example(book: _Signbook, said: str, scores: dict[str, float]) -> None:
+def _by_example(book: _Signbook, said: str, scores: dict[str, float], near: float) -> None:
     from rapidfuzz import fuzz, process
 
-    for example, ratio, _ in process.extract(said[:LONGEST_EXAMPLE], book.examples.keys(), scorer=fuzz.ratio, score_cutoff=NEAR, limit=5):
+    for example, ratio, _ in process.extract(said[:LONGEST_EXAMPLE], book.examples.keys(), scorer=fuzz.ratio, score_cutoff=near, limit=5):
         name = book.examples[example]
         scores[name] = max(scores.get(name, 0.0), round(NEARLY * ratio / 100, 4))
 

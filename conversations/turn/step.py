@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,17 +14,21 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from conversations import events, hearing, queries, store
-from conversations.core import codec, fold, machine, words
-from conversations.core.types import Book, Call, CancelTimer, Event, Input, Reply, SetTimer, Snapshot, Started, Step
+from conversations import desk, events, hearing, queries, sealed, store
+from conversations.core import codec, fold, inputs, machine, words
+from conversations.core.announcements import announcements
+from conversations.core.types import Book, Call, CancelTimer, Event, Input, Reply, SetTimer, Snapshot, Started, Status, Step
 from conversations.models import Turn
+from conversations.sealed import Secrets
 from mcp_platform import jobs, observability
 from mcp_platform.errors import PlatformError
+from mcp_platform.outbox import queries as outbox
+from mcp_platform.sealing import SealBroken
 from mcp_platform.tenancy.models import Tenant
 
 log = observability.logger(__name__)
 
-GRACE = timedelta(seconds=10)  # how long after its own timeout an effect is left alone before recovery takes it up
+GRACE = timedelta(seconds=settings.EFFECT_GRACE_SECONDS)  # how long after its own timeout an effect is left alone before recovery takes it up
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ValidationError, PlatformError)
 
 
@@ -34,7 +38,10 @@ class ContextLost(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What somebody wants of a conversation. `defer`: only store it, a worker runs it. `heard`: what was understood before the lock."""
+    """What somebody wants of a conversation. `defer`: only store it, a worker runs it. `heard`: what was understood before the lock.
+
+    `guard` runs under the lock, in the turn's transaction, unless this is a duplicate: it claims what the turn needs, or raises.
+    """
 
     kind: str
     client_message_id: str
@@ -43,6 +50,7 @@ class Order:
     defer: bool = False
     force_flow: str = ""
     heard: hearing.Heard | None = None
+    guard: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +136,12 @@ def run(
     began = time.perf_counter()
     now = timezone.now()
     try:
-        before = snapshot or codec.snapshot_from_json(json.loads(row.snapshot))
+        before = snapshot or snapshot_in(row)
         starts = pending.request.get("flow_id", "")
         root = starts or (before.frames[0].flow_id if before.frames else "")  # also in its current version: `restart` takes that
-        book = queries.book(tenant, row.environment_id, () if starts and event is None else [frame.program for frame in before.frames], root)
+        book = queries.book(tenant, row.environment_id, () if starts and event is None else before.programs, root)
+    except SealBroken:
+        raise  # the context is there, but this process has not the keys: nothing may be written over it
     except UNREADABLE as fault:
         if birth is not None or snapshot is not None:
             raise
@@ -140,13 +150,12 @@ def run(
         raise ContextLost(f"the context is at event {before.seq}, the log at {row.last_seq}")
     if not before.frames and not starts:
         raise ContextLost("the conversation has never come to a first state")
-    event = event or _input(pending, before, book, row.locale, heard)
+    event = event or _input(pending, before, book, tenant.pk, row.locale, heard)
     step = _advance(book, before, event, now, str(row.id))
     step = replace(step, events=(*prologue, *step.events)) if prologue else step
     seconds = time.perf_counter() - began
     request = pending.request if pending.earlier is not None else {**pending.request, "input": codec.input_to_json(event)}
     pending = replace(pending, request=request)
-    programs = [book.programs[frame.program] for frame in step.snapshot.frames if frame.program in book.programs]
     sensitive = events.sensitive_slots(book.programs.values())  # also of a flow that has ended in this step
     milliseconds = round(seconds * 1000)
     status = _status(step, dead)
@@ -156,10 +165,15 @@ def run(
         step = failed(before, "STATE_EXECUTION_ERROR", f"the flow made a value that cannot be stored: {fault}")
         status = _status(step, dead)
         body = write(row, pending, before, step, sensitive, status=status, milliseconds=milliseconds, now=now, birth=birth)
-    hearing.remember(row.id, programs, step.snapshot.locale)
+    hearing.remember(row.id, hearing.audience(tenant.pk, book, step.snapshot.frames, step.snapshot.locale))
     flow_id = step.snapshot.frames[-1].flow_id if step.snapshot.frames else row.flow_key
     ran.append(Ran(kind=pending.kind, status=status, flow_id=flow_id, step=step, seconds=seconds))
     return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=status, body=body if status != "running" else "")
+
+
+def snapshot_in(row: store.Row) -> Snapshot:
+    """Raises one of UNREADABLE, SealBroken."""
+    return codec.snapshot_from_json(sealed.opened_text(row.snapshot))
 
 
 def _status(step: Step, dead: bool) -> str:
@@ -170,13 +184,14 @@ def _status(step: Step, dead: bool) -> str:
     return (Turn.Status.FAILED if step.error is not None else Turn.Status.DONE).value
 
 
-def _input(pending: Pending, before: Snapshot, book: Book, locale: str, heard: hearing.Heard | None) -> Input:
+def _input(pending: Pending, before: Snapshot, book: Book, tenant_id: UUID, locale: str, heard: hearing.Heard | None) -> Input:
     request = pending.request
     if request["type"] == "started":
         return Started(flow_id=request["flow_id"], inputs=request.get("inputs") or {})
     if request["type"] == "message":
-        programs = [book.programs[frame.program] for frame in before.frames]
-        return hearing.message(request["content"], programs, before.locale or locale, heard)
+        listeners = hearing.audience(tenant_id, book, before.frames, before.locale or locale)
+        content = inputs.spelled_out(before, request["content"])
+        return hearing.message(content, listeners, heard if content is request["content"] else None)
     return codec.input_from_json(request)
 
 
@@ -225,6 +240,7 @@ def write(
 ) -> str:
     """Everything of the step in one write; the world is told after the commit. Returns the reply as JSON."""
     after = step.snapshot
+    secret = sealed.secrets_of(before, after, step.events, sensitive)
     turn = {"id": str(pending.id), "number": pending.number, "status": status}
     reply = events.reply(
         conversation_id=row.id,
@@ -238,7 +254,7 @@ def write(
     )
     body = store.dump(reply)
     bottom = after.frames[0] if after.frames else None
-    calls = [_journal(row, pending, effect) for effect in step.effects if isinstance(effect, Call)]
+    calls = [_journal(row, pending, effect, secret) for effect in step.effects if isinstance(effect, Call)]
     write = store.Write(
         tenant_id=row.tenant_id,
         conversation_id=row.id,
@@ -248,42 +264,70 @@ def write(
         locale=after.locale,
         status=after.status.value,
         current_state=after.state,
-        snapshot=store.dump(codec.snapshot_to_json(after)),
+        snapshot=store.dump(sealed.closed(codec.snapshot_to_json(after), secret)),
         awaiting=after.awaiting,
         next_turn=row.next_turn if pending.exists else row.next_turn + 1,
         last_seq=after.seq,
         queued=row.queued - 1 if pending.queued else row.queued,
         at=now,
-        turn=_turn_write(pending, step, status, body),
-        events=tuple((event.seq, event.kind, event.data) for event in step.events),
+        turn=_turn_write(pending, step, status, store.dump(sealed.closed(reply, secret)) if secret else body, secret),
+        events=tuple((event.seq, event.kind, sealed.closed_event(event.data, secret)) for event in step.events),
         timers=tuple((effect.token, effect.after_ms) for effect in step.effects if isinstance(effect, SetTimer)),
         cancelled=tuple(effect.token for effect in step.effects if isinstance(effect, CancelTimer)),
         effects=tuple(calls),
+        outbox=_announced(row, pending, step, secret, turn, reply["processing_time_ms"]),
     )
     store.save(write, birth)
+    if row.status == Status.HANDOFF or after.status is Status.HANDOFF:
+        desk.follow(row, write.events, now)
     _tell(row, pending, step, status, calls)
     return body
 
 
-def _turn_write(pending: Pending, step: Step, status: str, body: str) -> store.TurnWrite:
+def _announced(
+    row: store.Row, pending: Pending, step: Step, secret: Secrets, turn: Mapping[str, Any], milliseconds: int
+) -> tuple[store.OutboxWrite, ...]:
+    """What the world is told of the step; nothing unless somebody listens."""
+    wanted = outbox.listener(row.tenant_id)
+    if wanted is None:
+        return ()
+    bottom = step.snapshot.frames[0] if step.snapshot.frames else None
+    about = {
+        "conversation_id": str(row.id),
+        "flow_id": bottom.flow_id if bottom else row.flow_key,
+        "flow_version_id": str(UUID(bottom.program)) if bottom else str(row.version_id),
+        "environment": queries.environment_name(row.environment_id),
+        "channel": row.channel,
+        "user_id": row.user_ref,
+        "locale": step.snapshot.locale,
+        "turn": {"id": turn["id"], "number": turn["number"], "kind": str(pending.kind)},
+    }
+    over = {"status": turn["status"], "processing_time_ms": milliseconds} if turn["status"] != Turn.Status.RUNNING else None
+    told = announcements(step, about=about, wanted=wanted, sensitive=secret.names, ended=over)
+    return tuple(store.OutboxWrite(id=uuid.uuid4(), type=name, data=sealed.masked(data, secret)) for name, data in told)
+
+
+def _turn_write(pending: Pending, step: Step, status: str, body: str, secret: Secrets) -> store.TurnWrite:
+    wordless = bool(secret) and not any(event.kind == "message" and not event.data.get("sensitive") for event in step.events)
     return store.TurnWrite(
         id=pending.id,
         number=pending.number,
         kind=pending.kind,
         client_message_id=pending.client_message_id,
         request_sha256=pending.sha256,
-        request=store.dump(pending.request),
+        request=store.dump(sealed.closed_request(pending.request, secret, wordless=wordless)),
         status=status,
         reply=body,
-        trace=store.dump([*pending.trace, *step.trace]),
-        error=store.dump(events.error(step.error)) if step.error is not None else None,
+        trace=store.dump(sealed.masked([*pending.trace, *step.trace], secret)),
+        error=store.dump(sealed.masked(events.error(step.error), secret)) if step.error is not None else None,
         attempts=pending.attempts,
         exists=pending.exists,
     )
 
 
-def _journal(row: store.Row, pending: Pending, call: Call) -> store.EffectWrite:
-    request = store.dump({name: value for name, value in codec.effect_to_json(call).items() if name not in ("type", "effect_id", "step_key")})
+def _journal(row: store.Row, pending: Pending, call: Call, secret: Secrets) -> store.EffectWrite:
+    asked = {name: value for name, value in codec.effect_to_json(call).items() if name not in ("type", "effect_id", "step_key")}
+    request = store.dump(sealed.closed(asked, secret, (["request"],) if secret.words else ()))
     key = hashlib.sha256(f"{row.id}|{pending.number}|{call.step_key}".encode()).hexdigest()
     return store.EffectWrite(
         id=uuid.uuid4(),

@@ -1,26 +1,28 @@
 """Who may run when: duplicates, the queue behind a blocking effect, new sessions, and outcomes that come home.
 
-Arrival order is the order of the row lock. While a turn waits for an effect, later turns are stored as `queued` and run in that order when
-it has ended: never dropped, never at the same time. No transaction is open during a call to the outside.
+A message to a conversation that only waits for one needs no lock (`_take_unlocked`). Else arrival order is the order of the row lock. While a
+turn waits for an effect, later turns are stored as `queued` and run in that order when it has ended: never dropped, never at the same time.
+No transaction is open during a call to the outside.
 """
 
-import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from conversations import errors, events, queries, store
+from conversations import errors, events, queries, sealed, store
 from conversations.core import codec, fold
-from conversations.core.types import Event, Returned, Snapshot
+from conversations.core.types import Event, Returned, Snapshot, Status
 from conversations.models import Effect, Timer, Turn
-from conversations.turn import step
+from conversations.turn import moving, step, ways
 from conversations.turn.step import UNREADABLE, ContextLost, Order, Pending, Ran, Result, fresh
 from mcp_platform import jobs, observability
 from mcp_platform.errors import PlatformError
+from mcp_platform.sealing import SealBroken
 from mcp_platform.tenancy.models import Tenant
 
 log = observability.logger(__name__)
@@ -35,7 +37,8 @@ def take(tenant: Tenant, conversation_id: UUID, order: Order) -> Result:
     def work(ran: list[Ran]) -> Result:
         return _take(tenant, conversation_id, order, ran)
 
-    return _counted(tenant, work)
+    quick = _unlocked(tenant, lambda ran: _take_unlocked(tenant, conversation_id, order, ran)) if store.one_statement() else None
+    return quick or _counted(tenant, work)
 
 
 def begin(tenant: Tenant, birth: store.Birth, row: store.Row, order: Order, *, may_exist: bool) -> Result:
@@ -51,7 +54,8 @@ def begin(tenant: Tenant, birth: store.Birth, row: store.Row, order: Order, *, m
             return _again(held, order)
         return step.run(tenant, row, fresh(row, order), ran, birth=birth)
 
-    return _counted(tenant, work)
+    quick = _unlocked(tenant, lambda ran: step.run(tenant, row, fresh(row, order), ran, birth=birth)) if store.one_statement() else None
+    return quick or _counted(tenant, work)
 
 
 def fire(tenant: Tenant, conversation_id: UUID, token: str) -> Result | None:
@@ -78,6 +82,35 @@ def deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, A
     return _counted(tenant, work)
 
 
+def bury_timer(tenant: Tenant, conversation_id: UUID, token: str) -> None:
+    """The turn of a timer whose workers died: it says so, and runs nothing."""
+    order = Order(kind=Turn.Kind.TIMER, client_message_id=f"timer:{token}", request={"type": "timer_fired", "token": token}, sha256="")
+
+    def work(_: list[Ran]) -> None:
+        row = store.lock(tenant.pk, conversation_id, order.client_message_id)
+        if row is not None and row.turn is None:
+            _bury(row, fresh(row, order), errors.GivenUp(), Turn.Status.DEAD)
+
+    _counted(tenant, work)
+
+
+def bury_effect(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, Any]) -> None:
+    """End the turn of an effect whose outcome kills who brings it home: the flow does not hear of it, the user gets an apology."""
+
+    def work(_: list[Ran]) -> None:
+        effect = Effect.objects.for_tenant(tenant).filter(pk=effect_pk).first()
+        row = store.lock(tenant.pk, effect.conversation_id, "") if effect else None
+        mine = Effect.objects.filter(pk=effect_pk, status=Effect.Status.STARTED)
+        if effect is None or row is None or not mine.update(status=status, result=result, finished_at=timezone.now()):
+            return
+        if row.awaiting == effect.effect_id:
+            _bury(row, _stored(Turn.objects.get(pk=effect.turn_id)), errors.GivenUp(), Turn.Status.DEAD, turn_only=False)
+        if row.queued:
+            jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
+
+    _counted(tenant, work)
+
+
 def run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID) -> bool:
     """Run the turn that has waited longest; False when that is another one, or the conversation waits for an effect."""
 
@@ -85,6 +118,62 @@ def run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID) -> bool:
         return _run_queued(tenant, conversation_id, turn_id, ran)
 
     return _counted(tenant, work)
+
+
+def move(tenant: Tenant, conversation_ids: Sequence[UUID], way: ways.Way) -> list[moving.Outcome]:
+    """Move these conversations to another version, unless this run has done so: all in one transaction, which makes a commit cheap and holds
+    their locks until it ends, so name few. Give them in order of id: two jobs that lock the same ones must not meet crosswise. Raises LockTimeout."""
+
+    def work(ran: list[Ran]) -> list[moving.Outcome]:
+        return [moving.move(tenant, one, way, ran) for one in conversation_ids]
+
+    return _counted(tenant, work)
+
+
+def expire(tenant: Tenant, conversation_id: UUID, way: ways.Way) -> bool:
+    """End what a drain has left over. Raises ContextLost, LockTimeout."""
+
+    def work(ran: list[Ran]) -> bool:
+        return moving.expire(tenant, conversation_id, way, ran)
+
+    return _counted(tenant, work)
+
+
+def go_back(tenant: Tenant, conversation_id: UUID, request: Mapping[str, Any], message_id: str) -> moving.Back:
+    """Undo the migration whose turn had this request. Raises ContextLost, LockTimeout."""
+
+    def work(ran: list[Ran]) -> moving.Back:
+        return moving.go_back(tenant, conversation_id, request, message_id, ran)
+
+    return _counted(tenant, work)
+
+
+# ── without a lock ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _take_unlocked(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -> Result | None:
+    """The plain case, a message to a conversation that waits for one; None for everything that needs more than one statement."""
+    if order.defer or order.force_flow or order.guard is not None or order.kind != Turn.Kind.MESSAGE:
+        return None
+    row = store.read(tenant.pk, conversation_id, order.client_message_id)
+    if row is None:
+        raise errors.ConversationNotFound(conversation_id=str(conversation_id))
+    if row.turn is not None:
+        return _again(row, order)
+    if row.awaiting or row.queued or row.status != Status.WAITING or ways.active(tenant, row.environment_id):
+        return None
+    return step.run(tenant, row, fresh(row, order), ran, heard=order.heard)
+
+
+def _unlocked(tenant: Tenant, work: Callable[[list[Ran]], Result | None]) -> Result | None:
+    """`work` with `store.save` as its whole transaction; None when somebody else was quicker, or the lock's way must look into it."""
+    ran: list[Ran] = []
+    try:
+        result = work(ran)
+    except (store.TurnTaken, ContextLost, OperationalError, InterfaceError):
+        return None
+    _tally(tenant, ran)
+    return result
 
 
 # ── inside the transaction ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,6 +185,8 @@ def _take(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -
         raise errors.ConversationNotFound(conversation_id=str(conversation_id))
     if row.turn is not None:
         return _again(row, order)
+    if order.guard is not None:
+        _guarded(row, order)
     if order.kind == Turn.Kind.COMMAND and order.request["type"] == "reset":
         return _reset(tenant, row, order, ran)
     if not (order.defer or row.awaiting or row.queued) and _begins_session(tenant, row, order):
@@ -105,7 +196,20 @@ def _take(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -
         order = replace(order, request={**order.request, "session_begun": True}, force_flow="")
     if order.defer or row.awaiting or row.queued:
         return _queue(row, order)
+    if order.kind == Turn.Kind.MESSAGE:
+        row = moving.before_turn(tenant, row, ran)
     return _run(tenant, row, fresh(row, order), ran, heard=order.heard)
+
+
+def _guarded(row: store.Row, order: Order) -> None:
+    """The order's own claim. As in `_begins_session`, a duplicate may have been there first while this one waited for the lock."""
+    try:
+        if order.guard is not None:
+            order.guard()
+    except PlatformError:
+        if Turn.objects.filter(conversation_id=row.id, client_message_id=order.client_message_id).exists():
+            raise store.TurnTaken from None
+        raise
 
 
 def _again(row: store.Row, order: Order) -> Result:
@@ -114,7 +218,8 @@ def _again(row: store.Row, order: Order) -> Result:
     if turn is None or turn.request_sha256 != order.sha256:
         raise errors.MessageIdReused(conversation_id=str(row.id), client_message_id=order.client_message_id)
     pending = turn.status in (Turn.Status.QUEUED, Turn.Status.RUNNING)
-    return Result(conversation_id=row.id, turn_id=turn.id, number=turn.number, status=turn.status, body="" if pending else turn.reply, replayed=True)
+    body = "" if pending else sealed.reopened(turn.reply)
+    return Result(conversation_id=row.id, turn_id=turn.id, number=turn.number, status=turn.status, body=body, replayed=True)
 
 
 def _queue(row: store.Row, order: Order) -> Result:
@@ -127,13 +232,22 @@ def _queue(row: store.Row, order: Order) -> Result:
         kind=order.kind,
         client_message_id=order.client_message_id,
         request_sha256=order.sha256,
-        request=store.dump(request),
+        request=store.dump(_waiting(row, request)),
         status=Turn.Status.QUEUED,
     )
     store.queue(row, written, timezone.now())
     if not row.awaiting:
         jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
     return Result(conversation_id=row.id, turn_id=turn_id, number=row.next_turn, status=Turn.Status.QUEUED)
+
+
+def _waiting(row: store.Row, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request that nobody has heard yet: where a flow knows sensitive slots, its words may be the value of one."""
+    try:
+        held = step.snapshot_in(row)
+    except UNREADABLE:
+        return request
+    return sealed.closed_request(request, sealed.secrets_in(held, queries.sensitive_slots(held)), wordless=True)
 
 
 def _begins_session(tenant: Tenant, row: store.Row, order: Order) -> bool:
@@ -206,7 +320,7 @@ def _reset(tenant: Tenant, row: store.Row, order: Order, ran: list[Ran]) -> Resu
 def _given_up(row: store.Row) -> tuple[Snapshot | None, tuple[Event, ...]]:
     """The context without the effect that it waited for. One that cannot be loaded is left to `_reset`."""
     try:
-        held = codec.snapshot_from_json(json.loads(row.snapshot))
+        held = step.snapshot_in(row)
     except UNREADABLE:
         return None, ()
     event = Event(seq=held.seq + 1, kind="failed", data={"code": "CONVERSATION_RESET", "message": "The conversation was reset."})
@@ -218,7 +332,8 @@ def _deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, 
     row = store.lock(tenant.pk, effect.conversation_id, "") if effect else None
     if effect is None or row is None:
         return None
-    changed = Effect.objects.filter(pk=effect_pk, status=Effect.Status.STARTED).update(status=status, result=result, finished_at=timezone.now())
+    kept = _kept(row, result)
+    changed = Effect.objects.filter(pk=effect_pk, status=Effect.Status.STARTED).update(status=status, result=kept, finished_at=timezone.now())
     if not changed or row.awaiting != effect.effect_id:
         log.info("effect_discarded", effect_id=effect.effect_id, stale=bool(changed))
         return None
@@ -232,6 +347,14 @@ def _deliver(tenant: Tenant, effect_pk: UUID, status: str, result: Mapping[str, 
     if row.queued and not done.pending:
         jobs.enqueue("conversations.run_queued", tenant_id=str(row.tenant_id), conversation_id=str(row.id))
     return done
+
+
+def _kept(row: store.Row, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An outcome for the journal: it may repeat the value of a sensitive slot."""
+    if not sealed.holds(row.snapshot):
+        return result
+    held = step.snapshot_in(row)
+    return sealed.closed(result, sealed.secrets_in(held, held.sensitive))
 
 
 def _run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID, ran: list[Ran]) -> bool:
@@ -253,6 +376,8 @@ def _run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID, ran: list[
                 Turn.objects.filter(pk=turn.pk).update(request={**turn.request, "session_begun": True})
                 return False
             pending = replace(pending, opening=opening)
+        elif turn.kind == Turn.Kind.MESSAGE:
+            row = moving.before_turn(tenant, row, ran)
     except PlatformError as refused:
         _bury(row, pending, refused)
         return True
@@ -269,22 +394,24 @@ def _stored(turn: Turn) -> Pending:
         kind=turn.kind,
         client_message_id=turn.client_message_id,
         sha256=turn.request_sha256,
-        request=turn.request,
+        request=sealed.opened(turn.request),
         queued=queued,
-        earlier=None if queued else turn.reply or {},
+        earlier=None if queued else sealed.opened(turn.reply or {}),
         trace=turn.trace,
         attempts=turn.attempts,
     )
 
 
-def _bury(row: store.Row, pending: Pending, fault: PlatformError, status: str = Turn.Status.FAILED) -> Result:
+def _bury(row: store.Row, pending: Pending, fault: PlatformError, status: str = Turn.Status.FAILED, *, turn_only: bool | None = None) -> Result:
     """A turn that cannot run or go on: refused by a rule, or its workers died three times (dead: an operator looks). An effect that the
-    conversation waits for is another turn's, and is waited for still."""
+    conversation waits for is another turn's, and is waited for still, unless `turn_only` says that it is this one's."""
     try:
-        snapshot = codec.snapshot_from_json(json.loads(row.snapshot))
+        snapshot = step.snapshot_in(row)
+    except SealBroken:
+        raise
     except UNREADABLE:
         snapshot = _lost_context(row)
-    given_up = step.failed(snapshot, fault.code, fault.message, turn_only=bool(row.awaiting))
+    given_up = step.failed(snapshot, fault.code, fault.message, turn_only=bool(row.awaiting) if turn_only is None else turn_only)
     body = step.write(row, pending, snapshot, given_up, frozenset(), status=status, milliseconds=0, now=timezone.now())
     return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=status, body=body)
 
@@ -327,10 +454,14 @@ def _counted(tenant: Tenant, work: Callable[[list[Ran]], T]) -> T:
         return work(ran)
 
     result = store.locked(afresh)
+    _tally(tenant, ran)
+    return result
+
+
+def _tally(tenant: Tenant, ran: list[Ran]) -> None:
     who = observability.bounded(str(tenant.pk), "tenants")
     for one in ran:
         _count(who, one)
-    return result
 
 
 def _count(who: str, one: Ran) -> None:

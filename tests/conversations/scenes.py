@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
-from conversations import queries
+from conversations import queries, sealed
 from conversations.core import codec
 from conversations.core.fold import fold
 from conversations.core.types import Event
@@ -156,7 +156,7 @@ def check_log(conversation_id: Any) -> list[Turn]:
     held = Conversation.objects.get(pk=conversation_id)
     rows = list(ConversationEvent.objects.filter(conversation_id=conversation_id).order_by("seq"))
     assert [row.seq for row in rows] == list(range(1, held.last_seq + 1))
-    folded = fold(Event(seq=row.seq, kind=row.kind, data=row.data) for row in rows)
+    folded = fold(Event(seq=row.seq, kind=row.kind, data=sealed.opened(row.data)) for row in rows)
     assert codec.snapshot_to_json(folded) == codec.snapshot_to_json(queries.snapshot_of(held))
     turns = list(Turn.objects.filter(conversation_id=conversation_id).order_by("number"))
     assert [turn.number for turn in turns] == list(range(1, held.next_turn))

@@ -1,9 +1,10 @@
 """Snapshots in JSON: small, complete, and readable when fields are missing."""
 
 import json
+from typing import Any
 
 from conversations.core import codec
-from conversations.core.types import Call, Frame, Outcome, Returned, Snapshot, Status
+from conversations.core.types import Attended, Call, Frame, Outcome, Returned, Snapshot, Status
 from tests.playbook import Play, ending, flow, response, to
 
 
@@ -13,9 +14,12 @@ def test_an_empty_snapshot_is_small_and_comes_back() -> None:
     assert len(json.dumps(codec.snapshot_to_json(Snapshot()))) < 100
 
 
+LEFT: Any = {"trail": ("r#1",), "undo": ({"program": "p", "state": "r", "place": "undo", "seen": {}},), "on_cancel": "cancel"}
+
+
 def test_every_field_comes_back() -> None:
     full = Snapshot(
-        frames=(Frame(program="p", flow_id="f", state="s", returns={"a": "b"}, variables={"x": [1, None]}, visit=3, agenda=(["ask"],)),),
+        frames=(Frame(program="p", flow_id="f", state="s", returns={"a": "b"}, variables={"x": [1, None]}, visit=3, agenda=(["ask"],), **LEFT),),
         status=Status.WAITING,
         slots={"n": 5},
         profile={"name": "Ann"},
@@ -34,6 +38,9 @@ def test_every_field_comes_back() -> None:
         timers={"t": "s#0"},
         effects=4,
         seq=12,
+        offered=({"label": "A", "say": "a"},),
+        question={"kind": "clarify", "intents": ["a", "b"]},
+        sent=9,
         sensitive=("n",),
     )
     default = Snapshot()
@@ -44,6 +51,13 @@ def test_every_field_comes_back() -> None:
 def test_an_outcome_of_an_older_writer_has_defaults() -> None:
     event = codec.input_from_json({"type": "returned", "effect_id": "e1", "outcome": {"success": True}})
     assert event == Returned(effect_id="e1", outcome=Outcome(success=True))
+
+
+def test_what_an_agent_does_comes_back() -> None:
+    for deed in (Attended(deed="said", agent="user:1", name="Ada", text="Hello"), Attended(deed="resumed", state="ask", slots={"n": 3}, reason="x")):
+        written = json.loads(json.dumps(codec.input_to_json(deed)))
+        assert written["type"] == "attended"
+        assert codec.input_from_json(written) == deed
 
 
 def test_a_call_comes_back() -> None:

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
-from conversations import services
+from conversations import services, store
 from conversations.models import Conversation, ConversationEvent, Turn
 from conversations.turn import Result
 from mcp_platform.tenancy.models import Tenant
@@ -56,25 +58,75 @@ def test_twenty_posts_of_the_message_that_ends_it_are_one_turn(office: Tenant) -
     assert {result.reply["status"] for result in results} == {"ended"}
 
 
-def test_a_start_whose_commit_is_not_answered_is_one_conversation(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = transaction.atomic
-    lost: list[str] = []
+class _Deaf:
+    """The database commits, and its first answer does not arrive: one of the faults after which a transaction is repeated."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._atomic, self._save = transaction.atomic, store.save
 
     @contextmanager
-    def deaf() -> Iterator[None]:
-        """Commits, and does not hear that it has."""
-        with real():
+    def atomic(self) -> Iterator[None]:
+        with self._atomic():
             yield
-        if not lost:
-            lost.append("the answer")
-            raise OperationalError("database is locked")  # one of the faults after which a transaction is repeated
+        self._lose()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(transaction, "atomic", deaf)
-        begun = services.start(office, flow_id="permit")
-    assert lost
+    def save(self, *given: Any) -> None:
+        self._save(*given)
+        if not connection.in_atomic_block:  # this statement was the whole transaction
+            self._lose()
+
+    def _lose(self) -> None:
+        if not self.lost:
+            self.lost = 1
+            raise OperationalError("database is locked")
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> _Deaf:
+    made = _Deaf()
+    monkeypatch.setattr(transaction, "atomic", made.atomic)
+    monkeypatch.setattr(store, "save", made.save)
+    return made
+
+
+def test_a_start_whose_commit_is_not_answered_is_one_conversation(office: Tenant, deaf: _Deaf) -> None:
+    begun = services.start(office, flow_id="permit")
+    assert deaf.lost
     assert begun.reply["response"]["text"] == "How many storeys?"
     assert Conversation.objects.count() == Turn.objects.count() == 1
+
+
+def test_a_message_whose_commit_is_not_answered_is_one_turn(office: Tenant, deaf: _Deaf) -> None:
+    deaf.lost = 1
+    begun = services.start(office, flow_id="permit")
+    deaf.lost = 0
+    said = services.process_message(office, conversation_id=begun.conversation_id, content={"type": "text", "text": "12"}, client_message_id="m")
+    assert deaf.lost
+    assert said.reply["context_updates"]["slots"] == {"storeys": 12}
+    assert [turn.number for turn in check_log(begun.conversation_id)] == [1, 2]
+
+
+@pytest.mark.servers
+def test_a_statement_that_could_write_only_half_writes_nothing(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[store.Write] = []
+    save = store.save
+
+    def seen(write: store.Write, *rest: Any) -> None:
+        writes.append(write)
+        save(write, *rest)
+
+    monkeypatch.setattr(store, "save", seen)
+    begun = services.start(office, flow_id="echo")
+    services.process_message(office, conversation_id=begun.conversation_id, content={"type": "text", "text": "hello"}, client_message_id="m")
+    held = Conversation.objects.get(pk=begun.conversation_id)
+    with pytest.raises(store.TurnTaken):  # the revision is right, the turn exists
+        save(replace(writes[-1], rev=held.rev))
+    with pytest.raises(store.TurnTaken):  # the revision has moved, the turn is new
+        save(replace(writes[-1], turn=replace(writes[-1].turn, id=office.pk, client_message_id="n", number=9)))
+    again = Conversation.objects.get(pk=begun.conversation_id)
+    assert (again.rev, again.last_seq, again.updated_at) == (held.rev, held.last_seq, held.updated_at)
+    check_log(begun.conversation_id)
 
 
 def test_twenty_starts_with_one_id_are_one_conversation(office: Tenant) -> None:

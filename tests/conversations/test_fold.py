@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from conversations.core.fold import APPLY, apply, fold
 from conversations.core.machine import advance
 from conversations.core.types import (
+    Attended,
     Command,
     Event,
     Outcome,
@@ -40,10 +41,27 @@ SLOTS = {
     "sure": "boolean",
     "note": "text",
     "even": {"type": "integer", "expression": "value % 2 == 0"},
+    "both": {"type": "enum", "multiple": True, "choices_from": "variables.list"},
+    "safe": {"type": "integer", "confirm": "{{ value }}, sure?"},
+    "file": "attachment",
+    "stars": {"type": "integer", "minimum": 1, "maximum": 5},
+}
+RICH = {
+    "text": "Pick {{ slots.n }}",
+    "buttons": ["go", {"label": "X", "intent": "x"}, {"label": "House", "slots": {"kind": "house"}}],
+    "quick_replies": [{"label": "Hm", "text": "4"}],
+}
+BACK = {"type": "call_integration", "integration_id": "crm", "endpoint": "/back/{{ variables.count }}", "request_mapping": {"n": "slots.n"}}
+HOUSE = {
+    "intents": {"w": {"examples": ["wwww"]}},
+    "global_handlers": {
+        "house": {"on": "intent", "value": "w", "response_templates": "House rules.", "actions": [{**BACK, "endpoint": "/x", "request_mapping": {}}]},
+        "go": {"on": "event", "value": "ping", "mode": "push", "flow_id": "two"},
+    },
 }
 WORDS = (
     "go", "house", "5", "500", "yes", "no", "no, office", "stop", "restart", "human", "cancel", "help", "repeat", "", "four", "5 ns",
-    "office and 3 n, no sure", "?", "\x00", "\ud800",
+    "office and 3 n, no sure", "?", "\x00", "\ud800", "2", "the last one", "House", "skip", "something else",
 )  # fmt: skip
 
 
@@ -57,6 +75,12 @@ def actions() -> Any:
         st.just({"type": "set_variable", "name": "big", "expression": "variables.big + variables.big"}),
         st.just({"type": "set_variable", "name": "count", "expression": "1 / variables.zero"}),
         st.just({"type": "clear_variable", "name": "count"}),
+        st.just({"type": "clear_variable", "slot": "kind"}),
+        st.just({"type": "set_variable", "slot": "n", "expression": "variables.count"}),
+        st.just({"type": "send_message", "text": RICH}),
+        st.just({"type": "send_message", "text": "{{ variables.item }}", "for_each": "variables.list", "when": "variables.item != 'office'"}),
+        st.just({"type": "trigger_flow", "flow_id": "two", "for_each": {"items": "variables.list", "index": "count"}, "on_cancel": "cancel"}),
+        st.just({"type": "call_integration", "integration_id": "crm", "endpoint": "/do", "method": "POST", "compensation": [BACK, BACK]}),
         st.just({"type": "log_event", "name": "seen", "data": {"n": "{{ slots.n }}"}}),
         st.just({"type": "call_integration", "integration_id": "crm", "endpoint": "/x", "response_mapping": {"count": "response.n"}}),
         st.builds(
@@ -87,18 +111,35 @@ def transitions() -> Any:
 
 
 CONFIGS: Any = {
-    "response": st.builds(lambda text: {"response_templates": {"default": text}}, st.sampled_from(TEXTS)),
+    "response": st.builds(
+        lambda text, more: {"response_templates": {"default": text}, **more},
+        st.sampled_from((*TEXTS, RICH)),
+        st.sampled_from([{}, {}, {"generate": {"prompt": "Say {{ slots.n }}"}}]),
+    ),
     "intent": st.builds(
-        lambda fallback: {"intent_patterns": ["x", "y"], "fallback_intent": fallback, "prompt": "X or y?"}, st.sampled_from(["", "y"])
+        lambda fallback, prompt: {"intent_patterns": ["x", "y"], "fallback_intent": fallback, "prompt": prompt},
+        st.sampled_from(["", "y"]),
+        st.sampled_from(["X or y?", RICH]),
     ),
     "slot_filling": st.builds(
-        lambda slots, retries: {"required_slots": slots, "max_retries": retries},
+        lambda slots, retries, more: {"required_slots": slots, "max_retries": retries, **more},
         st.lists(st.sampled_from(sorted(SLOTS)), min_size=1, max_size=3, unique=True),
         st.integers(1, 2),
+        st.sampled_from(
+            [
+                {},
+                {},
+                {"default_values": {"n": "7", "kind": "'house'"}},
+                {"prefill": {"n": "variables.count"}},
+                {"ask_again": ["n", "kind"]},
+                {"csat": {"score": "stars", "comment": "note"}},
+                {"prompts": {"n": RICH}},
+            ]
+        ),
     ),
     "integration": st.just({"integration_id": "crm", "endpoint": "/x/{{ slots.n }}", "request_mapping": {"n": "variables.count"}}),
     "condition": st.just({}),
-    "wait": st.just({"prompt": "Well?"}),
+    "wait": st.sampled_from([{"prompt": "Well?"}, {"prompt": RICH}, {"prompt": "A person…", "handoff": {"queue": "all"}}]),
     "end": st.just({"outputs": {"out": "variables.count"}}),
 }
 
@@ -118,7 +159,7 @@ def states() -> Any:
         return st.builds(
             lambda config, moves, entry, leave, busy, onward: {
                 "type": kind,
-                "config": {**config, **({"interruptible": False} if busy else {})},
+                "config": {**config, **busy},
                 "transitions": [*moves, *ONWARD.get(kind, lambda target: [])(onward)],
                 "entry_actions": entry,
                 "exit_actions": leave,
@@ -127,7 +168,7 @@ def states() -> Any:
             transitions(),
             actions(),
             actions(),
-            st.booleans(),
+            st.sampled_from([{}, {}, {"interruptible": False}, {"interruptible": "filled.kind"}, {"compensation": [BACK]}]),
             st.sampled_from(NAMES),
         )
 
@@ -141,7 +182,16 @@ def handlers() -> Any:
         st.builds(lambda name: {"mode": "replace", "flow_id": name}, st.sampled_from(["one", "two"])),
         st.builds(lambda name: {"mode": "goto", "target_state": name}, st.sampled_from(NAMES)),
     )
-    triggers = st.sampled_from([{"on": "intent", "value": "z"}, {"on": "command", "value": "human"}, {"on": "no_match"}, {"on": "error"}])
+    triggers = st.sampled_from(
+        [
+            {"on": "event", "value": "ping"},
+            {"on": "intent", "value": "z", "when": "!filled.note"},
+            {"on": "intent", "value": "z"},
+            {"on": "command", "value": "human"},
+            {"on": "no_match"},
+            {"on": "error"},
+        ]
+    )
     one = st.builds(lambda trigger, mode, acts: {**trigger, **mode, "actions": acts}, triggers, modes, actions())
     return st.dictionaries(st.sampled_from(["h1", "h2"]), one, max_size=2)
 
@@ -154,10 +204,13 @@ def flows(name: Any) -> Any:
             states={
                 **dict(zip(NAMES, inner, strict=False)),
                 "look": LOOK,
-                "end": ending("Bye {{ slots.kind }}.", outputs={"out": "variables.count"}),
+                "end": ending(
+                    "Bye {{ slots.kind }}.", outputs={"out": "variables.count"}, whole=name == "two" and len(inner[0]["transitions"]) % 2 == 0
+                ),
             },
             slots=SLOTS,
-            variables={"count": 0, "zero": 0, "big": "xxxxxxxx"},
+            variables={"count": 0, "zero": 0, "big": "xxxxxxxx", "list": ["house", {"value": "office"}, "barn"]},
+            metadata={"triggers": ["z"]} if name == "two" else {},
             intents={name: {"examples": [name * 4]} for name in "xyz"},
             global_handlers=over,
         ),
@@ -166,16 +219,32 @@ def flows(name: Any) -> Any:
     )
 
 
-BOOKS = st.builds(lambda one, two: book_of(one, two, default="two"), flows("one"), flows("two"))
+BOOKS = st.builds(lambda one, two: book_of(one, two, default="two", tenant=HOUSE), flows("one"), flows("two"))
 HEARD = st.builds(
-    lambda pairs, entities: Understanding(intents=tuple(sorted(pairs.items(), key=lambda pair: -pair[1])), entities=entities),
+    lambda pairs, entities, afar: Understanding(
+        intents=tuple(sorted(pairs.items(), key=lambda pair: -pair[1])),
+        entities=entities,
+        tenant=(("w", afar),) if afar > 0.9 else (),
+        triggers=(("two", 1 - afar),) if afar < 0.1 else (),
+    ),
     st.dictionaries(st.sampled_from("xyz"), st.floats(0.1, 1.0), max_size=2),
     st.dictionaries(st.sampled_from(sorted(SLOTS)), st.sampled_from(WORDS), max_size=1),
+    st.floats(0, 1),
 )
 MOMENTS = st.one_of(
     st.builds(Said, text=st.sampled_from(WORDS), understanding=HEARD),
     st.builds(Said, text=st.sampled_from(WORDS)),
-    st.builds(Command, name=st.sampled_from(["restart", "stop", "human", "help", "cancel", "repeat", "resume"])),
+    st.just(Said(text="", attributes={"url": "https://example.com/f", "name": "f"}, attachment=True)),
+    st.builds(lambda name: Said(text="", understanding=Understanding(intents=((name, 1.0),)), event=name), st.sampled_from(["ping", "x", "pong"])),
+    st.builds(Command, name=st.sampled_from(["restart", "stop", "human", "help", "cancel", "cancel", "cancel_all", "repeat", "resume"])),
+    st.builds(
+        Attended,
+        deed=st.sampled_from(["handed_over", "joined", "left", "said", "resumed", "resumed", "ended", "sang"]),
+        text=st.sampled_from(WORDS),
+        reason=st.sampled_from(["", "unanswered", "solved"]),
+        state=st.sampled_from(["", "", "b", "nowhere"]),
+        slots=st.dictionaries(st.sampled_from(sorted(SLOTS)), st.sampled_from(["house", 4, True]), max_size=1),
+    ),
     st.builds(lambda outcome: ("return", outcome), st.booleans()),
     st.builds(lambda back: ("timer", back), st.integers(0, 2)),
     st.builds(

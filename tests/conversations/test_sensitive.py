@@ -1,16 +1,20 @@
-"""Values of sensitive slots: masked for every reader, kept in the rows, because folding them must give the snapshot."""
+"""Values of sensitive slots: masked for every reader and sealed in the rows; opened, folding the rows still gives the snapshot."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
 from django.test import Client
 
-from conversations import queries, services
+from conversations import queries, resealing, sealed, services
 from conversations.admin.conversations import transcript
-from conversations.models import Conversation, ConversationEvent, Turn
+from conversations.models import Conversation, ConversationEvent, Effect, Turn
 from conversations.turn import Result
+from mcp_platform.sealing import SealBroken
 from mcp_platform.tenancy.models import Tenant
-from tests.conversations.scenes import ECHO, check_log
+from tests.conversations.scenes import ECHO, check_log, land_register, register_of
 from tests.factories import TenantFactory, bearer, published
 from tests.playbook import ending, flow, response, to
 
@@ -63,7 +67,15 @@ def readers(tenant: Tenant, conversation_id: Any) -> dict[str, str]:
     return {**{path: answer.content.decode() for path, answer in found.items()}, "socket": str(socket), "admin": str(page)}
 
 
+def check_at_rest() -> None:
+    """No row of a conversation holds the value in the clear."""
+    for model in (Conversation, Turn, ConversationEvent, Effect):
+        for row in model.objects.values():
+            assert SECRET not in str({name: value for name, value in row.items() if not name.endswith("_id") and name != "id"}), (model, row)
+
+
 def check_hidden(tenant: Tenant, conversation_id: Any) -> dict[str, str]:
+    check_at_rest()
     shown = readers(tenant, conversation_id)
     assert [name for name, text in shown.items() if SECRET in text] == []
     return shown
@@ -77,15 +89,15 @@ def test_a_flow_that_has_left_the_stack_hides_its_slots_still(office: Tenant) ->
     shown = check_hidden(office, begun.conversation_id)
     assert '"pin":"•••"' in shown[f"/api/v1/conversations/{begun.conversation_id}"].replace(" ", "")
     assert all("harmless words" in shown[name] for name in shown if name.endswith(("/messages", "/turns/4", "socket")))
-    assert Conversation.objects.get().snapshot["slots"]["pin"] == int(SECRET)
-    assert ConversationEvent.objects.filter(kind="message", data__text=SECRET).exists()
+    assert queries.snapshot_of(Conversation.objects.get()).slots["pin"] == int(SECRET)
+    assert sealed.opened(ConversationEvent.objects.filter(kind="message", data__has_key="sealed").latest("seq").data)["text"] == SECRET
     check_log(begun.conversation_id)
 
 
 def test_a_pin_in_the_answer_to_another_question(office: Tenant) -> None:
     begun = services.start(office, flow_id="safe")
     say(office, begun.conversation_id, f"12 storeys, pin {SECRET}")
-    assert Conversation.objects.get().snapshot["slots"] == {"storeys": 12, "pin": int(SECRET)}
+    assert queries.snapshot_of(Conversation.objects.get()).slots == {"storeys": 12, "pin": int(SECRET)}
     check_hidden(office, begun.conversation_id)
     check_log(begun.conversation_id)
 
@@ -137,7 +149,7 @@ def test_a_button(office: Tenant, fresh: bool) -> None:
     content = {"type": "postback", "slots": {"pin": int(SECRET)}, "attributes": {"slots.pin": SECRET}, "token": token}
     services.process_message(office, conversation_id=begun.conversation_id, content=content)
     assert ("pin" in Conversation.objects.get().snapshot["slots"]) is fresh
-    assert Turn.objects.get(number=2).request["content"]["slots"] == {"pin": int(SECRET)}
+    assert sealed.opened(Turn.objects.get(number=2).request)["content"]["slots"] == {"pin": int(SECRET)}
     check_hidden(office, begun.conversation_id)
     check_log(begun.conversation_id)
 
@@ -168,3 +180,112 @@ def test_nothing_is_hidden_where_nothing_is_sensitive(office: Tenant) -> None:
     say(office, begun.conversation_id, SECRET, defer=True)
     services.run_queued(office, conversation_id=begun.conversation_id)
     assert not [name for name, text in readers(office, begun.conversation_id).items() if "•••" in text]
+
+
+# ── at rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ECHOING = flow(
+    "echoing",
+    states={
+        "ask": {"type": "slot_filling", "config": {"required_slots": ["pin"]}, "transitions": [to("confirm", "slot_filled")]},
+        "confirm": {
+            **response("Is {{ slots.pin }} right?", to("call")),
+            "entry_actions": [{"type": "set_variable", "name": "copy", "expression": "string(slots.pin) + '!'"}],
+        },
+        "call": {
+            "type": "integration",
+            "config": {"integration_id": "land", "endpoint": "parcels", "method": "POST", "request_mapping": {"pin": "slots.pin"}},
+            "transitions": [to("confirm", "integration_success"), to("confirm", "integration_error")],
+        },
+    },
+    slots={"pin": {"type": "integer", "sensitive": True}},
+    variables={"copy": {"type": "string", "initial": ""}},
+)
+
+
+def test_what_repeats_a_secret_is_sealed_too_and_works(office: Tenant, settings: Any) -> None:
+    """The bot's words, a variable, a call: none of it is in the clear, and the call and the reply still have the value."""
+    with land_register(settings) as server:
+        register_of(office, server)
+        published(office, ECHOING)
+        begun = services.start(office, flow_id="echoing")
+        first = say(office, begun.conversation_id, SECRET, client_message_id="m1")
+        assert first.reply["response"]["text"] == f"Is {SECRET} right?"
+        again = say(office, begun.conversation_id, SECRET, client_message_id="m1")
+        assert again.replayed
+        assert again.reply == first.reply, "the stored reply is the reply"
+        check_at_rest()
+        say(office, begun.conversation_id, "yes")
+        effect = Effect.objects.get()
+        services.perform_effect(office, effect_id=effect.pk, attempt=0)
+        assert server.requests[0]["body"] == {"pin": int(SECRET)}
+    check_at_rest()
+    held = Conversation.objects.get()
+    assert queries.snapshot_of(held).frames[0].variables["copy"] == f"{SECRET}!"
+    assert queries.masked_snapshot(held).frames[0].variables["copy"] == "•••!"
+    check_log(begun.conversation_id)
+
+
+def test_a_queued_message_is_sealed_and_heard(office: Tenant) -> None:
+    begun = services.start(office, flow_id="safe", inputs={"storeys": 3})
+    say(office, begun.conversation_id, SECRET, defer=True)
+    check_at_rest()
+    services.run_queued(office, conversation_id=begun.conversation_id)
+    assert queries.snapshot_of(Conversation.objects.get()).slots["pin"] == int(SECRET)
+    check_at_rest()
+    check_log(begun.conversation_id)
+
+
+def test_nothing_is_sealed_where_nothing_is_sensitive(office: Tenant) -> None:
+    begun = services.start(office, flow_id="echo")
+    say(office, begun.conversation_id, SECRET)
+    assert not ConversationEvent.objects.filter(data__has_key="sealed").exists()
+    assert not Turn.objects.filter(request__has_key="sealed").exists()
+
+
+def test_a_client_cannot_smuggle_a_seal_in(office: Tenant) -> None:
+    """What looks like the engine's own mark is a value like any other."""
+    begun = services.start(office, flow_id="echo", profile={"sealed": "gAAAAA"}, inputs={"sealed": "gAAAAA"})
+    say(office, begun.conversation_id, "hello")
+    assert queries.snapshot_of(Conversation.objects.get()).profile == {"sealed": "gAAAAA"}
+    check_log(begun.conversation_id)
+
+
+def test_keys_are_rotated(office: Tenant, settings: Any) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [old]
+    begun = services.start(office, flow_id="safe", inputs={"storeys": 3})
+    say(office, begun.conversation_id, SECRET)
+    settings.ENCRYPTION_KEYS = [new, old]
+    call_command("reseal", stdout=StringIO())
+    settings.ENCRYPTION_KEYS = [new]
+    assert queries.snapshot_of(Conversation.objects.get()).slots["pin"] == int(SECRET)
+    check_log(begun.conversation_id)
+    check_at_rest()
+
+
+def test_a_process_without_the_key_breaks_nothing(office: Tenant, settings: Any) -> None:
+    begun = services.start(office, flow_id="caller")
+    say(office, begun.conversation_id, "12")
+    say(office, begun.conversation_id, SECRET)
+    before = Conversation.objects.values().get()
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(SealBroken):
+        say(office, begun.conversation_id, "hello")
+    assert Conversation.objects.values().get() == before
+    settings.ENCRYPTION_KEYS = []
+    assert say(office, begun.conversation_id, "hello").status == "done"
+
+
+def test_what_was_stored_in_the_clear_is_sealed(office: Tenant) -> None:
+    begun = services.start(office, flow_id="safe", inputs={"storeys": 3})
+    say(office, begun.conversation_id, SECRET)
+    for model, fields in ((Conversation, ("snapshot",)), (ConversationEvent, ("data",)), (Turn, ("request", "reply"))):
+        for row in model.objects.all():
+            model.objects.filter(pk=row.pk).update(**{name: sealed.opened(getattr(row, name)) for name in fields})
+    with pytest.raises(AssertionError):
+        check_at_rest()
+    assert resealing.seal_clear() == 1
+    check_at_rest()
+    assert resealing.seal_clear() == 0
+    check_log(begun.conversation_id)

@@ -10,7 +10,9 @@ from asgiref.sync import sync_to_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from conversations import consumers, events, queries, services
+from conversations import events, queries, services
+from conversations.consumers import conversation, stream
+from conversations.consumers import socket as consumers
 from conversations.models import ConversationEvent, Turn
 from conversations.turn import Result
 from mcp_platform.tenancy import authenticators, scope
@@ -36,7 +38,7 @@ class Watched:
         self.url = f"ws://{address}/ws/v1/conversations/{self.begun.conversation_id}/"
 
     def open(self, url: str = "", **options: Any) -> Any:
-        return connect(url or self.url, **{"subprotocols": [consumers.SUBPROTOCOL], "close_timeout": 0.5, **options})
+        return connect(url or self.url, **{"subprotocols": [conversation.ConversationSocket.SUBPROTOCOL], "close_timeout": 0.5, **options})
 
     async def enter(self, socket: ClientConnection, token: str = "", after: int | None = 0) -> dict[str, Any]:
         """Authenticate and, unless `after` is None, subscribe; gives the hello frame."""
@@ -95,7 +97,7 @@ async def closed(socket: ClientConnection, seconds: float = 5) -> tuple[int, lis
 
 async def test_one_talks_and_another_watches(watched: Watched) -> None:
     async with watched.open() as viewer, watched.open() as talker:
-        assert viewer.subprotocol == consumers.SUBPROTOCOL
+        assert viewer.subprotocol == conversation.ConversationSocket.SUBPROTOCOL
         hello = await watched.enter(viewer)
         assert (hello["conversation_id"], hello["last_seq"]) == (str(watched.begun.conversation_id), len(await sync_to_async(watched.stored)()))
         await watched.enter(talker, after=None)
@@ -201,9 +203,9 @@ async def test_a_lost_push_costs_time_only(watched: Watched, monkeypatch: pytest
 
 
 async def test_a_client_that_does_not_answer_pings_is_closed_and_can_resume(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "BEHIND_SECONDS", 0.5)
-    monkeypatch.setattr(consumers, "WINDOW", 16)
-    monkeypatch.setattr(consumers, "BATCH", 8)
+    monkeypatch.setattr(stream, "BEHIND_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "WINDOW", 16)
+    monkeypatch.setattr(stream, "BATCH", 8)
     for _ in range(12):
         await watched.post_soon()
     stored = await sync_to_async(watched.stored)()

@@ -1,0 +1,1 @@
+"""Counting what conversations did, from their logs. Pure."""

@@ -1,0 +1,79 @@
+"""The socket of a public chat page: `ws/v1/chat/{public_id}/`, subprotocol mcp-chat.v1 (docs/protocol/ws.md).
+
+A visitor hears what is said in the one conversation of the ticket, and nothing of how the bot comes to it: no slots, no trace, no results.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from conversations import bodies, pool, queries, visitors
+from conversations.consumers.conversation import Talk
+from conversations.consumers.socket import Asgi, Frame
+from conversations.turn import Result
+from mcp_platform import observability
+from mcp_platform.tenancy import throttling
+from mcp_platform.tenancy.errors import Unauthenticated
+from mcp_platform.tenancy.scope import Principal, platform_scope
+
+LONGEST_TEXT = 4000
+MESSAGE = {"content": bodies.MESSAGE["content"], "client_message_id": bodies.message_id}
+CONTENT = {
+    "type": bodies.one_of("text", "postback", "command"),
+    "text": bodies.text(LONGEST_TEXT),
+    "intent": bodies.text(63),
+    "slots": bodies.mapping,
+    "token": bodies.text(200),
+}
+
+
+class VisitorSocket(Talk):
+    SUBPROTOCOL = "mcp-chat.v1"
+
+    def __init__(self, asgi: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
+        super().__init__(asgi, receive, send)
+        self._public_id: str = asgi["url_route"]["kwargs"]["public_id"]
+        self._visitor: visitors.Visitor
+
+    def facts(self) -> dict[str, Any]:
+        return {"chat": self._public_id}
+
+    async def authenticate(self) -> Principal:
+        ticket = self.ticket()
+        if not ticket:
+            raise Unauthenticated("The address carries no ticket.")
+        with platform_scope():  # which tenant it is, is what we are finding out
+            self._visitor = await pool.run(visitors.redeem_ticket, self._public_id, ticket)
+        self.conversation_id = self._visitor.conversation_id
+        observability.bind(conversation_id=self.conversation_id)
+        return self._visitor.principal
+
+    async def recheck(self) -> Principal:
+        await pool.run(visitors.channel, self._public_id)
+        return self.principal
+
+    async def enter(self) -> None:
+        last_seq = await self.last_seq()
+        await self.send(type="hello", protocol=self.SUBPROTOCOL, last_seq=last_seq)
+
+    # ── saying ──
+
+    def body_of(self, given: Frame) -> dict[str, Any]:
+        bodies.checked(given, MESSAGE, ("content", "client_message_id"))
+        body = bodies.message(given)
+        bodies.checked(body["content"], CONTENT)
+        return body
+
+    def spend(self) -> None:
+        throttling.spend_visitor("chat", self._visitor.address)
+        throttling.spend(self.principal)
+
+    async def _reply(self, message_id: str | None, result: Result) -> None:
+        """What the bot says comes as lines."""
+
+    def typist(self) -> tuple[str, str]:
+        return "user", ""
+
+    # ── hearing ──
+
+    async def rows_after(self, seq: int, limit: int) -> list[Frame]:
+        return await pool.run(queries.heard_after, self.principal.tenant, self.conversation_id, seq, limit)

@@ -1,0 +1,3 @@
+from tests.playbook import play
+
+__all__ = ["play"]
