@@ -1,6 +1,7 @@
 """The servers that a benchmark measures: a throw-away PostgreSQL cluster and the platform itself, each in processes of its own."""
 
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -120,21 +122,43 @@ def prepare(env: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(env: dict[str, str], command: list[str], port: int) -> Iterator[None]:
-    """A web process until the end of the block."""
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
+    """A web process of ours until the end of the block."""
+    with running([sys.executable, *command], port, env=env, cwd=ROOT, path="readyz"):
+        yield
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, *, env: dict[str, str], cwd: Path, path: str) -> Iterator[None]:
+    """A server until the end of the block; it is ready when it answers at `path`."""
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL)
     try:
-        _wait_until_ready(port, process)
+        _wait_until_ready(port, process, path)
         yield
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(300):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]", path: str = "readyz") -> None:
+    for _ in range(1200):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2):
             return
         if process.poll() is not None:
             raise SystemExit("the server ended before it was ready")
         time.sleep(0.1)
-    raise SystemExit("the server did not become ready in 30 s")
+    raise SystemExit("the server did not become ready in time")
+
+
+def load(protocol: str, port: int, concurrency: int, seconds: float, *, key: str = "none", flow: str = "none") -> dict[str, Any]:
+    """What `benchmarks.load` measures, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.load", protocol, "127.0.0.1", str(port), key, flow, str(concurrency), str(seconds)]
+    return json_of(command, None)
+
+
+def json_of(command: list[str], env: dict[str, str] | None) -> dict[str, Any]:
+    """The JSON object on the last line of what a command prints."""
+    ran = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{ran.stderr[-3000:]}")
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found

@@ -32,7 +32,7 @@ def main() -> None:
 def measure(seconds: float) -> dict[str, Any]:
     result: dict[str, Any] = {"machine": servers.machine()}
     say("core: advance() alone")
-    result["core_steps_per_s"] = _object([sys.executable, "-m", "benchmarks.core_steps"], None)["core_steps_per_s"]
+    result["core_steps_per_s"] = servers.json_of([sys.executable, "-m", "benchmarks.core_steps"], None)["core_steps_per_s"]
     with tempfile.TemporaryDirectory(prefix="mcp-bench") as state:
         env = servers.environment(state)
         made = servers.prepare(env)
@@ -67,7 +67,7 @@ def granian(port: int) -> list[str]:
 
 def service(env: dict[str, str], made: dict[str, str], seconds: float, name: str) -> dict[str, Any]:
     say(f"service: process_message() on {name}, one thread")
-    return _object([sys.executable, "-m", "benchmarks.service", made["flow"], str(seconds / 2)], env)
+    return servers.json_of([sys.executable, "-m", "benchmarks.service", made["flow"], str(seconds / 2)], env)
 
 
 def http(env: dict[str, str], made: dict[str, str], seconds: float, name: str, command: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def http(env: dict[str, str], made: dict[str, str], seconds: float, name: str, c
 
 
 def _load(port: int, made: dict[str, str], concurrency: int, seconds: float) -> dict[str, Any]:
-    return _object([sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), made["key"], made["flow"], str(concurrency), str(seconds)], None)
+    return servers.load("ours", port, concurrency, seconds, **made)
 
 
 def pgbench(env: dict[str, str], made: dict[str, str], url: str, seconds: float) -> float:
@@ -100,14 +100,6 @@ def pgbench(env: dict[str, str], made: dict[str, str], url: str, seconds: float)
     if not found:
         raise SystemExit(f"pgbench failed: {ran.stderr[-2000:]}")
     return round(float(found[0].split()[2]), 1)
-
-
-def _object(command: list[str], env: dict[str, str] | None) -> dict[str, Any]:
-    ran = subprocess.run(command, cwd=servers.ROOT, env=env, check=False, capture_output=True, text=True)
-    if ran.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{ran.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found
 
 
 def print_table(result: dict[str, Any]) -> None:
