@@ -15,14 +15,24 @@ def _answer(en: str, de: str, intent: str) -> dict[str, Any]:
     return {"on": "intent", "value": intent, "mode": "inline", "response_templates": _text(en, de), "priority": 50}
 
 
+def _reply(label: str, intent: str) -> dict[str, Any]:
+    return {"label": label, "intent": intent}
+
+
+_QUESTIONS_EN = (_reply("How wide must a stair be?", "ask_stair_width"), _reply("How steep may a ramp be?", "ask_ramp_slope"))
+_QUESTIONS_DE = (_reply("Wie breit muss die Treppe sein?", "ask_stair_width"), _reply("Wie steil darf eine Rampe sein?", "ask_ramp_slope"))
+_FINISH_EN, _FINISH_DE = _reply("No, that's all", "finish"), _reply("Nein, das war's", "finish")
+
 INTENTS: dict[str, Any] = {
     "ask_stair_width": {
         "patterns": [r"/stair\w*.*(width|wide)/", r"/(width|wide).*stair/", r"/treppe\w*.*breit/", r"/breit\w*.*treppe/"],
         "examples": ["how wide must a stair be", "minimum stair width", "Wie breit muss die Treppe sein?"],
+        "labels": _text("Width of stairs", "Breite von Treppen"),
     },
     "ask_door_width": {
         "patterns": [r"/door\w*.*(width|wide)/", r"/(width|wide).*door/", r"/t(ü|ue)r\w*.*breit/", r"/breit\w*.*t(ü|ue)r/"],
         "examples": ["how wide is an exit door", "clear width of egress doors", "Wie breit muss eine Tür sein?"],
+        "labels": _text("Width of doors", "Breite von Türen"),
     },
     "ask_ramp_slope": {
         "patterns": [
@@ -32,10 +42,12 @@ INTENTS: dict[str, Any] = {
             r"/(steil|neigung).*rampe/",
         ],
         "examples": ["how steep may a ramp be", "maximum ramp slope", "Wie steil darf eine Rampe sein?"],
+        "labels": _text("Slope of ramps", "Neigung von Rampen"),
     },
     "ask_travel_distance": {
         "patterns": [r"/travel distance/", r"/how far.*exit/", r"/(rettungs|flucht)weg\w*/", r"/wie weit.*ausgang/"],
         "examples": ["what is the travel distance to an exit", "how far may the exit be", "Wie lang darf der Rettungsweg sein?"],
+        "labels": _text("Travel distance", "Länge von Rettungswegen"),
     },
     "finish": {
         "patterns": [r"/\b(no|nothing|nope|done|bye|goodbye|that.?s (it|all))\b/", r"/\b(nein|nichts|fertig|danke|tsch(ü|ue)ss|das war.?s)\b/"],
@@ -138,7 +150,17 @@ PERMIT_DESK: dict[str, Any] = {
     "slots": SLOTS,
     "intents": INTENTS,
     "global_handlers": HANDLERS,
-    "metadata": {"default_locale": "en", "locales": ["en", "de"]},
+    "metadata": {
+        "default_locale": "en",
+        "locales": ["en", "de"],
+        "handoff": {
+            "queue": "permits",
+            "priority": 50,
+            "sla_seconds": 120,
+            "timeout_seconds": 600,
+            "timeout_text": _text("Everybody is busy right now. Let me go on.", "Gerade sind alle im Gespräch. Ich mache weiter."),
+        },
+    },
     "states": {
         "welcome": {
             "name": "welcome",
@@ -227,12 +249,35 @@ PERMIT_DESK: dict[str, Any] = {
             "config": {
                 "intent_patterns": ["finish", "start_over"],
                 "confidence_threshold": 0.6,
-                "prompt": _text("Is there anything else you would like to know?", "Möchten Sie noch etwas wissen?"),
+                "prompt": {
+                    "en": {"text": "Is there anything else you would like to know?", "quick_replies": [*_QUESTIONS_EN, _FINISH_EN]},
+                    "de": {"text": "Möchten Sie noch etwas wissen?", "quick_replies": [*_QUESTIONS_DE, _FINISH_DE]},
+                },
             },
             "transitions": [
-                {"condition": "intent_match", "condition_value": "finish", "target_state": "done"},
+                {"condition": "intent_match", "condition_value": "finish", "target_state": "rating"},
                 {"condition": "intent_match", "condition_value": "start_over", "target_state": "restart"},
                 {"condition": "timeout", "condition_value": "PT30M", "target_state": "timed_out"},
+            ],
+        },
+        "rating": {
+            "name": "rating",
+            "type": "slot_filling",
+            "config": {
+                "required_slots": ["stars"],
+                "prompts": {
+                    "stars": _text(
+                        "How helpful was this, from 1 to 5? You may skip this.", "Wie hilfreich war das, von 1 bis 5? Sie dürfen das überspringen."
+                    )
+                },
+                "csat": {"score": "stars"},
+                "max_retries": 1,
+                "timeout_ms": 600_000,
+            },
+            "transitions": [
+                {"condition": "slot_filled", "target_state": "done"},
+                {"condition": "low_confidence", "target_state": "done"},
+                {"condition": "timeout", "target_state": "done"},
             ],
         },
         "restart": {
@@ -291,7 +336,8 @@ SCRIPT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "yes",
             "How steep may a ramp be?",
             "no, that's all",
+            "5",
         ),
     ),
-    ("de", "Two facts in one sentence, in German", ("Ein Wohngebäude in Deutschland", "vier", "nein", "Das war's, danke")),
+    ("de", "Two facts in one sentence, in German", ("Ein Wohngebäude in Deutschland", "vier", "nein", "Das war's, danke", "überspringen")),
 )

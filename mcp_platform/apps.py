@@ -10,14 +10,25 @@ class PlatformConfig(AppConfig):
     verbose_name = "Platform"
 
     def ready(self) -> None:
-        from mcp_platform import checks  # noqa: F401  registers the system checks
+        from mcp_platform import checks, composition  # noqa: F401  registers the system checks
+
+        composition.register_tools()
 
 
 class AdminConfig(SimpleAdminConfig):
     """The admin with our site and our pages only: what other packages register would not know about tenants."""
 
     default_site = "mcp_platform.tenancy.pages.TenantSite"
-    pages = ("mcp_platform.tenancy.admin", "flows.admin", "conversations.admin")
+    pages = (
+        "mcp_platform.tenancy.admin",
+        "mcp_platform.operations.admin",
+        "mcp_platform.vault.admin",
+        "mcp_platform.ml.admin",
+        "mcp_platform.outbox.admin",
+        "flows.admin",
+        "conversations.admin",
+        "conversations.analytics.admin",
+    )
 
     def ready(self) -> None:
         super().ready()

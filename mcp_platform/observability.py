@@ -88,6 +88,11 @@ CACHE_HITS = Counter("mcp_context_cache_hits_total", "Compiled flows and credent
 CACHE_MISSES = Counter("mcp_context_cache_misses_total", "Compiled flows and credentials that had to be loaded", ["cache"])
 CACHE_HIT_RATIO = Gauge("mcp_cache_hit_ratio", "Share of look-ups answered by this process's caches")
 WEBSOCKET_CONNECTIONS = Gauge("mcp_websocket_connections", "Open WebSocket connections of this process")
+OUTBOX_DELIVERIES = Counter("mcp_outbox_deliveries_total", "Attempts to deliver an event", ["tenant_id", "kind", "outcome"])
+OUTBOX_OPEN = Gauge("mcp_outbox_events", "Events new, waiting to be delivered, or dead", ["state"])
+OUTBOX_LAG = Gauge("mcp_outbox_lag_seconds", "Age of the oldest event that an endpoint has not got yet")
+DEAD_TURNS = Gauge("mcp_dead_turns", "Turns that were given up and that no operator has looked at yet", ["tenant_id"])
+DEAD_JOBS = Counter("mcp_dead_jobs_total", "Jobs that were dropped because they killed their workers three times", ["task"])
 TURNS = Counter("mcp_turns_total", "Turns by how they ended", ["tenant_id", "kind", "status"])
 
 _LABELS_KEPT = 500

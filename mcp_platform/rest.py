@@ -7,7 +7,7 @@ from math import isinf
 from typing import Any, NoReturn
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions, serializers
@@ -38,6 +38,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "PRECONDITION_REQUIRED": 428,
     "IDEMPOTENCY_KEY_REUSED": 422,
     "FLOW_INVALID": 422,
+    "FLOW_TESTS_FAILED": 422,
     "FLOW_PARSE_ERROR": 422,
     "PAYLOAD_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
@@ -163,7 +164,7 @@ _ACCEPT = _with_code(errors.Invalid, "NOT_ACCEPTABLE")
 _MEDIA = _with_code(errors.Invalid, "UNSUPPORTED_MEDIA_TYPE")
 
 
-_TRANSLATIONS: dict[type[Exception], Any] = {
+_TRANSLATIONS: dict[type[Exception] | tuple[type[Exception], ...], Any] = {
     exceptions.NotFound: lambda e: errors.NotFound(str(e.detail)),
     Http404: lambda e: errors.NotFound(),
     exceptions.AuthenticationFailed: lambda e: _UNAUTHENTICATED(str(e.detail)),
@@ -175,7 +176,7 @@ _TRANSLATIONS: dict[type[Exception], Any] = {
     exceptions.NotAcceptable: lambda e: _ACCEPT(str(e.detail)),
     exceptions.UnsupportedMediaType: lambda e: _MEDIA(str(e.detail), expected="application/json"),
     exceptions.Throttled: lambda e: errors.Throttled(str(e.detail), retry_after=int(e.wait or 1)),
-    OperationalError: lambda e: errors.Unavailable("The database does not answer right now; try again.", retry_after=2),
+    (OperationalError, InterfaceError): lambda e: errors.Unavailable("The database does not answer right now; try again.", retry_after=2),
 }
 
 

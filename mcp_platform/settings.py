@@ -8,7 +8,7 @@ from typing import Any
 
 import environ
 
-from mcp_platform import observability
+from mcp_platform import observability, redis_urls
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -21,6 +21,9 @@ DEBUG = env.bool("DEBUG", default=False)
 TESTING = "pytest" in sys.modules
 HTTP_PORT = env.int("HTTP_PORT", default=8002)
 GRPC_PORT = env.int("GRPC_PORT", default=50051)
+GRPC_TLS_CERT = env.str("GRPC_TLS_CERT", default="")  # PEM files; both or none
+GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", default="")
+GRPC_TLS_CLIENT_CA = env.str("GRPC_TLS_CLIENT_CA", default="")  # clients must show a certificate of this authority
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json | console
 STATE_DIR = Path(env.str("STATE_DIR", default="") or BASE_DIR / "var")  # SQLite file, generated secrets, uploads
@@ -47,6 +50,7 @@ def _kept_secret(name: str) -> str:
 
 SECRET_KEY = _kept_secret("SECRET_KEY")
 SECRET_KEY_IS_GENERATED = not env.str("SECRET_KEY", default="")
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])  # Fernet keys, newest first; none: derived from SECRET_KEY
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -59,7 +63,7 @@ CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "RateLimit", "RateLimi
 DATABASE_URL = env.str("DATABASE_URL", default="") or env.str("POSTGRES_URI", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if TESTING and REDIS_URL:  # test processes run side by side, and each empties its Redis database: one database for each
-    REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{int(env.str('PYTEST_XDIST_WORKER', default='gw0').removeprefix('gw')) + 1}"
+    REDIS_URL = redis_urls.with_database(REDIS_URL, int(env.str("PYTEST_XDIST_WORKER", default="gw0").removeprefix("gw")) + 1)
 POSTGRES_POOL_SIZE = env.int("POSTGRES_POOL_SIZE", default=10)
 REDIS_POOL_SIZE = env.int("REDIS_POOL_SIZE", default=20)
 CONTEXT_LOCK_TIMEOUT_MS = env.int("CONTEXT_LOCK_TIMEOUT_MS", default=5000)
@@ -85,7 +89,9 @@ def _database(url: str) -> dict[str, Any]:
     parsed["ENGINE"] = "mcp_platform.db.postgresql"
     parsed["OPTIONS"] = {
         **parsed.get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": POSTGRES_POOL_SIZE, "timeout": 10},
+        # A request waits so long for a connection: a short restart is not even noticed, a longer one is answered 503. A pool that has given up
+        # to reconnect does so anew with the next request, so that it is back soon after the server.
+        "pool": {"min_size": 1, "max_size": POSTGRES_POOL_SIZE, "timeout": 5, "reconnect_timeout": 2},
         "options": f"-c lock_timeout={CONTEXT_LOCK_TIMEOUT_MS}",
     }
     return parsed
@@ -93,39 +99,64 @@ def _database(url: str) -> dict[str, Any]:
 
 DATABASES = {"default": _database(DATABASE_URL)}
 
+_CACHES = {redis_urls.CLUSTER: "mcp_platform.cluster_cache.ClusterCache"}
 if REDIS_URL:
     CHANNEL_LAYERS: dict[str, Any] = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            # socket_timeout None: redis-py 8 closes idle subscriptions otherwise (django/channels_redis#422).
-            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+            "CONFIG": {"hosts": [redis_urls.channels_host(REDIS_URL)]},
         }
     }
     CACHES: dict[str, Any] = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": REDIS_URL,
-            "OPTIONS": {"max_connections": REDIS_POOL_SIZE},
+            "BACKEND": _CACHES.get(redis_urls.parse(REDIS_URL).kind, "django.core.cache.backends.redis.RedisCache"),
+            "LOCATION": [REDIS_URL],  # a list: Django splits a text at commas, which stand between the hosts of Sentinel
+            "OPTIONS": {"max_connections": REDIS_POOL_SIZE, "socket_timeout": 2, "socket_connect_timeout": 2},
         }
     }
+    if redis_urls.parse(REDIS_URL).kind == redis_urls.SENTINEL:
+        CACHES["default"]["OPTIONS"]["pool_class"] = "mcp_platform.redis_urls.SentinelPool"
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "mcp_platform.realtime.MemoryLayer"}}
     # 300 entries are the default, and beyond them it forgets: a used WebSocket ticket would work again.
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 
+# Jobs of the apps above the flows that follow a publish: each gets tenant_id and version_id.
+AFTER_PUBLISH_JOBS = ["conversations.version_published"]
+
 # ── external services: unset selects the embedded implementation ────────────────────────────────────────────────────────────────────
 
 MODEL_ORCHESTRATOR_URL = env.str("MODEL_ORCHESTRATOR_URL", default="")
+MODEL_ORCHESTRATOR_TOKEN = env.str("MODEL_ORCHESTRATOR_TOKEN", default="")  # sent to it as a bearer token
+MODEL_ORCHESTRATOR_TIMEOUT_MS = env.int("MODEL_ORCHESTRATOR_TIMEOUT_MS", default=800)  # for the understanding of a message
 ADAPTOR_SERVICE_URL = env.str("ADAPTOR_SERVICE_URL", default="")
+ADAPTOR_SERVICE_TOKEN = env.str("ADAPTOR_SERVICE_TOKEN", default="")  # sent to it as a bearer token
 SECURITY_HUB_URL = env.str("SECURITY_HUB_URL", default="")
 ANALYTICS_ENGINE_URL = env.str("ANALYTICS_ENGINE_URL", default="")
+ANALYTICS_ENGINE_SECRET = env.str("ANALYTICS_ENGINE_SECRET", default="")  # whsec_…: signs what goes there
+OUTBOX_REDIS_URL = env.str("OUTBOX_REDIS_URL", default=REDIS_URL)
+OUTBOX_STREAM_PREFIX = env.str("OUTBOX_STREAM_PREFIX", default="mcp:events")
+OUTBOX_GRACE_SECONDS = env.int("OUTBOX_GRACE_SECONDS", default=15)  # after an endpoint's own timeout a claim without an outcome counts as lost
+OUTBOX_RETENTION_DAYS = env.int("OUTBOX_RETENTION_DAYS", default=14)
+OUTBOX_DISABLE_AFTER_HOURS = env.int("OUTBOX_DISABLE_AFTER_HOURS", default=120)
+KAFKA_BROKERS = env.str("KAFKA_BROKERS", default="")  # host:port,host:port
+KAFKA_TOPIC = env.str("KAFKA_TOPIC", default="mcp.events")
+KAFKA_OPTIONS = env.json("KAFKA_OPTIONS", default={})  # of librdkafka, such as {"security.protocol": "SASL_SSL"}
 OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])  # host or host:port that may resolve to a private address
 
 # ── limits and switches ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MAX_PARALLEL_EXECUTIONS = env.int("MAX_PARALLEL_EXECUTIONS", default=100)
+INTEGRATION_CALLS = env.int("INTEGRATION_CALLS", default=64)  # of one worker process at a time
+INTEGRATION_CALLS_PER_TENANT = env.int("INTEGRATION_CALLS_PER_TENANT", default=8)
 STATE_EXECUTION_TIMEOUT_MS = env.int("STATE_EXECUTION_TIMEOUT_MS", default=10000)
+TURN_LEASE_SECONDS = env.int("TURN_LEASE_SECONDS", default=30)  # how long a worker may be at a queued turn or a timer before another takes over
+EFFECT_GRACE_SECONDS = env.int("EFFECT_GRACE_SECONDS", default=10)  # after its own timeout a call without an outcome is recovered
 FLOW_CACHE_TTL_SECONDS = env.int("FLOW_CACHE_TTL_SECONDS", default=300)
+HANDOFF_TIMEOUT_SECONDS = env.int("HANDOFF_TIMEOUT_SECONDS", default=900)  # nobody has taken a conversation: the bot goes on; 0 waits for ever
+HANDOFF_SLA_SECONDS = env.int("HANDOFF_SLA_SECONDS", default=120)  # when the inbox calls a first answer late
+CHAT_RATE_LIMIT = env.str("CHAT_RATE_LIMIT", default="60/minute")  # messages of one address on public chat pages
+CHAT_START_RATE_LIMIT = env.str("CHAT_START_RATE_LIMIT", default="20/minute")  # conversations begun or resumed by one address there
 ENABLE_AB_TESTING = env.bool("ENABLE_AB_TESTING", default=True)
 ENABLE_FLOW_VERSIONING = env.bool("ENABLE_FLOW_VERSIONING", default=True)
 ENABLE_VISUAL_DESIGNER = env.bool("ENABLE_VISUAL_DESIGNER", default=True)
@@ -134,6 +165,8 @@ API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="6000/minute")  # per API key
 TENANT_RATE_LIMIT = env.str("TENANT_RATE_LIMIT", default="30000/minute")  # all credentials of a tenant together
 ADDRESS_RATE_LIMIT = env.str("ADDRESS_RATE_LIMIT", default="120/minute")  # failed credentials per address
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # how many own proxies stand in front; the client's address is read from what they write
+DRAIN_SECONDS = env.int("DRAIN_SECONDS", default=0 if EMBEDDED else 5)  # after SIGTERM: still serving, but not ready, so that traffic moves away
+SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=20)  # then: for requests that are being answered
 WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)  # how many web processes share this database; more than one needs REDIS_URL
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
@@ -159,8 +192,13 @@ INSTALLED_APPS = [
     "django_prometheus",
     "mcp_platform.apps.PlatformConfig",
     "mcp_platform.tenancy",
+    "mcp_platform.operations",
+    "mcp_platform.outbox",
+    "mcp_platform.vault",
+    "mcp_platform.ml",
     "flows",
     "conversations",
+    "conversations.analytics",
 ]
 MIDDLEWARE = [
     "mcp_platform.middleware.entrance",
@@ -240,7 +278,18 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Dashboard", "icon": "dashboard", "to": "index"},
             {"title": "Flows", "icon": "account_tree", "to": "flows.flow", "also": "flows.state", "badge": "flows.admin.flows.drafts_with_problems"},
             {"title": "Conversations", "icon": "forum", "to": "conversations.conversation"},
+            {
+                "title": "Inbox",
+                "icon": "inbox",
+                "to": "conversations.handoff",
+                "also": "conversations.cannedresponse",
+                "badge": "conversations.admin.inbox.waiting",
+            },
+            {"title": "Dead turns", "icon": "report", "to": "conversations.turn", "badge": "conversations.admin.dead.unresolved"},
+            {"title": "Replays", "icon": "replay", "to": "conversations.replay"},
+            {"title": "Analytics", "icon": "monitoring", "to": "analytics.flowanalytics"},
             {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try", "needs": "conversations:write"},
+            {"title": "Web chats", "icon": "public", "to": "conversations.webchannel"},
         ],
     ),
     (
@@ -256,8 +305,15 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
     (
         "Operations",
         [
+            {"title": "Running work", "icon": "pending_actions", "to": "operations.operation"},
             {"title": "Environments", "icon": "dns", "to": "flows.environment"},
-            {"title": "Integrations", "icon": "hub", "to": "flows.integration"},
+            {"title": "Tenant handlers", "icon": "sensors", "to": "flows.tenanthandlers"},
+            {"title": "Integrations", "icon": "hub", "to": "flows.integration", "also": "flows.stub"},
+            {"title": "Integration health", "icon": "monitoring", "to": "conversations.integrationhealth"},
+            {"title": "Understanding", "icon": "psychology", "to": "conversations.understoodflow", "also": "ml.modelversion"},
+            {"title": "Secrets", "icon": "lock", "to": "vault.secret"},
+            {"title": "Events out", "icon": "outbox", "to": "outbox.endpoint", "badge": "mcp_platform.outbox.admin.endpoints.in_trouble"},
+            {"title": "Deliveries", "icon": "local_shipping", "to": "outbox.delivery"},
             {"title": "Audit log", "icon": "history", "to": "tenancy.auditentry"},
         ],
     ),
@@ -304,11 +360,22 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "ENUM_NAME_OVERRIDES": {
+        "ModelStatusEnum": "mcp_platform.ml.models.ModelVersion.Status",
         "StateTypeEnum": "flows.models.STATE_TYPES",
         "ConditionEnum": "flows.models.CONDITIONS",
         "IntegrationTypeEnum": "flows.models.INTEGRATION_TYPES",
         "TurnStatusEnum": "conversations.models.Turn.Status",
+        "TurnKindEnum": "conversations.models.Turn.Kind",
+        "DeliveryStatusEnum": "mcp_platform.outbox.models.Delivery.Status",
+        "EndpointKindEnum": "mcp_platform.outbox.models.Endpoint.Kind",
+        "NewEndpointKindEnum": "mcp_platform.outbox.serializers.KINDS",
+        "HandoffStatusEnum": "conversations.models.Handoff.Status",
+        "AgentStatusEnum": "conversations.models.AgentPresence.Status",
         "ConversationStatusEnum": "conversations.api.shapes.STATUSES",
+        "PlanStatusEnum": "conversations.models.MigrationPlan.Status",
+        "PlanPolicyEnum": "conversations.models.MigrationPlan.Policy",
+        "DrainEndEnum": "flows.serializers.DRAIN_ENDS",
+        "LivePolicyEnum": "flows.serializers.LIVE_POLICIES",
     },
 }
 
@@ -319,7 +386,8 @@ observability.configure_logs(LOG_LEVEL, LOG_FORMAT, SERVICE_NAME)
 
 # ── Celery ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
+BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)  # Celery's, when it is not the Redis of everything else
+CELERY_BROKER_URL, _MASTER = redis_urls.broker(BROKER_URL) if BROKER_URL else ("memory://localhost/", {})
 CELERY_TASK_ALWAYS_EAGER = False
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -328,9 +396,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "mcp"
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
 # A broker that is away must not hold up a request: the sweeps find the work in its rows.
 _ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1, "socket_connect_timeout": 2}
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = _ONE_TRY if REDIS_URL else {"polling_interval": 0.05}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {**_ONE_TRY, **_MASTER} if REDIS_URL else {"polling_interval": 0.05}
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_POOL_LIMIT = REDIS_POOL_SIZE
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

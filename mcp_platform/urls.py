@@ -6,16 +6,25 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from conversations import webchat
 from mcp_platform import composition, health
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("mcp_platform.tenancy.urls")),
+    path("api/v1/", include("mcp_platform.operations.urls")),
+    path("api/v1/", include("mcp_platform.vault.urls")),
+    path("api/v1/", include("mcp_platform.ml.urls")),
+    path("api/v1/", include("mcp_platform.outbox.urls")),
     path("api/v1/", include("flows.urls")),
     path("api/v1/", include("conversations.urls")),
+    path("api/v1/", include("conversations.analytics.urls")),
     path("api/schema", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema", permission_classes=[], authentication_classes=[]), name="docs"),
+    path("chat/<slug:public_id>/", webchat.page, name="chat"),
+    path("chat/<slug:public_id>/session", webchat.session, name="chat-session"),
+    path("chat/<slug:public_id>/embed.js", webchat.embed, name="chat-embed"),
     path("livez", health.live),
     path("readyz", health.ready),
     path("health", health.health),

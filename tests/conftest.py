@@ -10,6 +10,7 @@ from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from mcp_platform.outbox import queries as outbox
 from mcp_platform.tenancy import credentials, scope, throttling, tokens
 
 hypothesis_settings.register_profile(
@@ -34,6 +35,7 @@ def _fresh_process() -> Iterator[None]:
     credentials.forget_everything()
     throttling.forget_everything()
     tokens.forget_keys()
+    outbox.forget_listeners()
     with scope.platform_scope():
         yield
 

@@ -75,5 +75,14 @@
     if (start) graph.scrollTop += start.getBoundingClientRect().top - graph.getBoundingClientRect().top - graph.clientHeight / 2;
   };
 
-  document.addEventListener("DOMContentLoaded", () => { findStart(); offerConfig(); markFields(); settle(); });
+  // What the policy for running conversations needs to know is asked only where it counts.
+  const followPolicy = () => {
+    const policy = document.getElementById("mcp-live");
+    if (!policy) return;
+    const show = () => { for (const part of document.querySelectorAll("[data-live]")) part.hidden = part.dataset.live !== policy.value; };
+    policy.addEventListener("change", show);
+    show();
+  };
+
+  document.addEventListener("DOMContentLoaded", () => { followPolicy(); findStart(); offerConfig(); markFields(); settle(); });
 })();

@@ -30,12 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of `manage.py serve` on a free port."""
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The base URL of `manage.py serve` on a free port. A module's HOUSE says what is in its database."""
+    house = getattr(request.module, "HOUSE", "tests.e2e.house")
     state = tmp_path_factory.mktemp("state")
     env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     env |= {"STATE_DIR": str(state), "ENV_FILE": os.devnull, "PYTHONPATH": str(ROOT)}
-    for command in (["manage.py", "migrate", "-v0"], ["-m", "tests.e2e.house"]):
+    for command in (["manage.py", "migrate", "-v0"], ["-m", house]):
         subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True, timeout=120)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

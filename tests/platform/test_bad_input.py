@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from mcp_platform.tenancy import authenticators
-from tests.platform.bad_input import access, doors, flows, http, sockets, talk
+from tests.platform.bad_input import access, doors, events, flows, http, inbox, models, sockets, talk
 from tests.platform.bad_input.doors import Answer
 from tests.platform.bad_input.office import Office, committed, furnished, stored
 from tests.platform.bad_input.row import Bad
 from tests.platform.bad_input.sockets import BadSocket
 
-ROWS = [*talk.ROWS, *access.ROWS, *http.ROWS, *flows.ROWS]
+ROWS = [*talk.ROWS, *access.ROWS, *http.ROWS, *flows.ROWS, *events.ROWS, *inbox.ROWS, *models.ROWS]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_fault_of_ours_is_a_problem_document_too(
 
 @pytest.mark.parametrize("row", sockets.ROWS, ids=str)
 def test_a_bad_socket_is_refused(row: BadSocket, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conversations.consumers.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
+    monkeypatch.setattr("conversations.consumers.socket.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
     before = stored()
     end = sockets.end_of(row, office)
     assert (end.code, end.error.get("error_code")) == (row.close, row.code), end.error

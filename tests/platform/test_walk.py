@@ -18,15 +18,37 @@ from django.db.models import Model
 from django.test import Client
 from django.test.client import ClientHandler
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
+from conversations import channels, handoff, replays, versions
 from conversations import services as talking
-from conversations.models import Conversation
+from conversations.analytics.models import FlowAnalytics
+from conversations.models import (
+    CannedResponse,
+    Conversation,
+    Effect,
+    Handoff,
+    IntegrationHealth,
+    MigrationPlan,
+    Replay,
+    Turn,
+    UnderstoodFlow,
+    WebChannel,
+)
 from flows import services as flows
-from flows.models import Environment, Flow, Integration, State
+from flows.models import Environment, Flow, Integration, State, Stub, TenantHandlers
+from mcp_platform.ml import services as models
+from mcp_platform.ml.models import ModelVersion
+from mcp_platform.operations import services as operations
+from mcp_platform.operations.models import Operation
+from mcp_platform.outbox import services as outbox
+from mcp_platform.outbox.models import Delivery, Endpoint
 from mcp_platform.tenancy import authenticators, permissions
 from mcp_platform.tenancy import queries as tenancy_queries
 from mcp_platform.tenancy import services as tenancy
 from mcp_platform.tenancy.models import ApiKey, AuditEntry, Membership, Role, Tenant, TokenIssuer, User
+from mcp_platform.vault import services as vault
+from mcp_platform.vault.models import Secret
 from tests import factories
 from tests.factories import greeting
 from tests.flows.test_integrations import CRM
@@ -35,6 +57,7 @@ from tests.platform.bad_input.office import Office, committed, stored
 from tests.platform.bad_input.sockets import OPEN, BadSocket, End
 
 API = "/api/v1/"
+operations.kind("tests.walk", reads="tenants:read")(lambda tenant, arguments, progress: {})
 OURS = "ours-"  # everything that a stranger must not read has this in its name
 
 
@@ -69,6 +92,7 @@ def transition(names: Mapping[str, Any]) -> Any:
 
 
 KEY = {"name": "new", "scopes": ["flows:read"]}
+HOOK = {"name": "new", "url": "https://crm.example.com/hooks", "types": ["conversation.ended"]}
 ISSUER = {"issuer": "https://id.example.com", "audience": "new", "jwks_url": "https://id.example.com/jwks"}
 
 CALLS = [
@@ -89,6 +113,34 @@ CALLS = [
     Call("GET issuers/{issuer_id}"),
     Call("PATCH issuers/{issuer_id}", 200, {"is_active": False}),
     Call("DELETE issuers/{issuer_id}", 204),
+    Call("GET operations", stranger=200),
+    Call("GET operations/{operation_id}"),
+    Call("POST operations/{operation_id}/cancel"),
+    Call("GET models", stranger=200),
+    Call("GET models/{model_id}"),
+    Call("POST models/{model_id}/promote", 200, {}),
+    Call("POST models/{model_id}/reject", 200, {}),
+    Call("POST models/{champion_id}/rollback"),
+    Call("POST flows/{flow_id}/intents/train", 409, {}),
+    Call("GET flows/{flow_id}/unhandled"),
+    Call("POST flows/{flow_id}/unhandled/learn", 404, {"intent": "nothing", "texts": ["x"]}),
+    Call("GET analytics/flows", stranger=200),
+    Call("GET analytics/flows/{flow_id}"),
+    Call("GET analytics/flows/{flow_id}/funnel"),
+    Call("GET analytics/flows/{flow_id}/days"),
+    Call("GET analytics/flows/{flow_id}/versions"),
+    Call("GET event-endpoints", stranger=200),
+    Call("POST event-endpoints", 201, HOOK, stranger=201),
+    Call("GET event-endpoints/{endpoint_id}"),
+    Call("PATCH event-endpoints/{endpoint_id}", 200, {"enabled": False}),
+    Call("DELETE event-endpoints/{endpoint_id}", 204),
+    Call("POST event-endpoints/{endpoint_id}/rotate-secret", 201, {}),
+    Call("POST event-endpoints/{endpoint_id}/test", 202),
+    Call("POST event-endpoints/{endpoint_id}/redeliver", 202, {}),
+    Call("GET event-deliveries", stranger=200),
+    Call("GET event-deliveries/{delivery_id}"),
+    Call("POST event-deliveries/{delivery_id}/redeliver", 202),
+    Call("GET event-types", stranger=200),
     Call("GET audit", stranger=200),
     Call("GET audit/verification", stranger=200),
     Call("POST ws-tickets", 201, stranger=201),
@@ -109,6 +161,15 @@ CALLS = [
     Call("GET flows/{flow_id}/diff?before=1"),
     Call("GET flows/{flow_id}/versions"),
     Call("GET flows/{flow_id}/versions/{number}"),
+    Call("GET flows/{flow_id}/tests"),
+    Call("POST flows/{flow_id}/tests", 201, {"name": "new", "script": "user: Ada"}),
+    Call("POST flows/{flow_id}/tests/run", 200, {}),
+    Call("POST flows/{flow_id}/tests/try", 200, {"script": "user: Ada"}),
+    Call("GET flows/{flow_id}/tests/file"),
+    Call("POST flows/{flow_id}/tests/file", 200, {"tests": []}),
+    Call("GET flows/{flow_id}/tests/{test_id}"),
+    Call("PATCH flows/{flow_id}/tests/{test_id}", 200, {"enabled": False}),
+    Call("DELETE flows/{flow_id}/tests/{test_id}", 204),
     Call("GET states", stranger=200),
     Call("POST states", 201, {"flow": "ours-flow", "name": "new", "type": "end"}),
     Call("GET states/{state_id}"),
@@ -126,12 +187,29 @@ CALLS = [
     Call("GET environments/{name}"),
     Call("PATCH environments/{name}", 200, {"is_default": True}),
     Call("DELETE environments/{name}", 204),
+    Call("GET handlers", stranger=200),
+    Call("PUT handlers", 200, {"global_handlers": {}}, stranger=200),
     Call("GET integrations", stranger=200),
     Call("POST integrations", 201, {**CRM, "integration_id": "new"}, stranger=201),
     Call("GET integrations/{integration_id}"),
     Call("PUT integrations/{integration_id}", 200, CRM),
     Call("PATCH integrations/{integration_id}", 200, {"timeout_ms": 200}),
     Call("DELETE integrations/{integration_id}", 204),
+    Call("GET integrations/{integration_id}/stubs"),
+    Call("POST integrations/{integration_id}/stubs", 201, {"name": "new", "outcome": {"success": True}}),
+    Call("GET integrations/{integration_id}/stubs/{stub_id}"),
+    Call("PATCH integrations/{integration_id}/stubs/{stub_id}", 200, {"endpoint": "people"}),
+    Call("DELETE integrations/{integration_id}/stubs/{stub_id}", 204),
+    Call("POST integrations/{integration_id}/stubs/record", 201, lambda names: {"effect_id": str(names["effect_id"]), "name": "new"}),
+    Call("POST integrations/{integration_id}/try", 200, {"endpoint": "people"}),
+    Call("GET integrations/{integration_id}/health"),
+    Call("POST integrations/{integration_id}/breaker/close"),
+    Call("GET secrets", stranger=200),
+    Call("POST secrets", 201, {"name": "NEW", "value": "x"}, stranger=201),
+    Call("GET secrets/{secret_name}"),
+    Call("PATCH secrets/{secret_name}", 200, {"description": "new"}),
+    Call("DELETE secrets/{secret_name}", 204),
+    Call("POST secrets/{secret_name}/rotate", 200, {"value": "y"}),
     Call("GET conversations?user_id=ours-user", stranger=200),
     Call("POST conversations", 201, {"flow_id": "ours-flow"}),
     Call("GET conversations/{conversation_id}"),
@@ -140,6 +218,43 @@ CALLS = [
     Call("GET conversations/{conversation_id}/events"),
     Call("GET conversations/{conversation_id}/turns/{number}"),
     Call("POST conversations/{conversation_id}/reset", 200, {}),
+    Call("POST conversations/{conversation_id}/replay", 200, {}),
+    Call("POST conversations/{conversation_id}/test", 201, {}),
+    Call("GET replays", stranger=200),
+    Call("POST replays", 202, {"flow_id": "ours-flow"}),
+    Call("GET replays/{replay_id}"),
+    Call("DELETE replays/{replay_id}", 204),
+    Call("GET replays/{replay_id}/results"),
+    Call("GET replays/{replay_id}/results/{conversation_id}"),
+    Call("GET flows/{flow_id}/live"),
+    Call("GET migration-plans", stranger=200),
+    Call("POST migration-plans", 201, {"flow_id": "ours-flow", "source": 1}),
+    Call("GET migration-plans/{plan_id}"),
+    Call("PATCH migration-plans/{plan_id}", 200, {"note": "new"}),
+    Call("DELETE migration-plans/{plan_id}", 204),
+    Call("POST migration-plans/{plan_id}/dry-run", 202),
+    Call("POST migration-plans/{plan_id}/apply", 202),
+    Call("POST migration-plans/{active_plan_id}/stop"),
+    Call("POST migration-plans/{active_plan_id}/revert", 202, {}),
+    Call("POST conversations/{conversation_id}/handoff", 201, {}),
+    Call("GET dead-turns", stranger=200),
+    Call("POST dead-turns/{dead_id}/retry", 202),
+    Call("POST dead-turns/{dead_id}/bury", 200, {"note": "ours-note"}),
+    Call("GET inbox/handoffs", stranger=200),
+    Call("GET inbox/handoffs/{handoff_id}"),
+    Call("POST inbox/handoffs/{handoff_id}/take", 200, {}),
+    Call("POST inbox/handoffs/{handoff_id}/reply", 409, {"text": "hello"}),  # who answers must have taken it first
+    Call("POST inbox/handoffs/{handoff_id}/transfer", 200, {"queue": "other"}),
+    Call("POST inbox/handoffs/{handoff_id}/resume", 409, {}),
+    Call("POST inbox/handoffs/{handoff_id}/end", 409, {}),
+    Call("POST inbox/handoffs/{handoff_id}/read"),
+    Call("POST inbox/handoffs/{handoff_id}/notes", 201, {"text": "hello"}),
+    Call("GET inbox/agents", stranger=200),
+    Call("PUT inbox/presence", 200, {"status": "away"}, stranger=200),
+    Call("GET inbox/canned-responses", stranger=200),
+    Call("POST inbox/canned-responses", 201, {"shortcut": "new", "texts": {"en": "Hello"}}, stranger=201),
+    Call("PUT inbox/canned-responses/{canned_id}", 200, {"shortcut": "new", "texts": {"en": "Hello"}}),
+    Call("DELETE inbox/canned-responses/{canned_id}", 204),
 ]
 HOT = {"POST conversations", "POST conversations/{conversation_id}/messages"}  # no sessions there: bearer tokens only
 
@@ -175,7 +290,9 @@ ROUTES = {route.path: route for route in _routes(get_resolver().url_patterns)}
 
 
 def route_of(call: Call) -> Route:
-    return ROUTES[call.path.split("?")[0].replace("{sketch}", "{flow_id}")]
+    return ROUTES[
+        call.path.split("?")[0].replace("{sketch}", "{flow_id}").replace("{active_plan_id}", "{plan_id}").replace("{champion_id}", "{model_id}")
+    ]
 
 
 def needs(call: Call) -> str:
@@ -218,20 +335,63 @@ def settled(db: None) -> World:
     factories.draft(ours, greeting("ours-sketch", name="ours-sketch"))
     factories.published(theirs, greeting("their-flow"))
     environment = flows.create_environment(ours, name="ours-staging", by=None)
-    integration = flows.save_integration(ours, integration_id="ours-crm", fields=CRM, create=True, by=None)
+    integration = flows.save_integration(ours, integration_id="ours-crm", fields={**CRM, "base_url": "http://127.0.0.1:9"}, create=True, by=None)
+    stub = flows.save_stub(ours, integration_id="ours-crm", fields={"name": "ours-stub", "outcome": {"success": True}}, by=None)
+    secret = vault.create_secret(ours, name="OURS", value="ours-value", description="ours-secret", by=None)
+    greet = {"on": "command", "value": "help", "response_templates": {"default": "ours-help"}}
+    own_handlers = flows.save_tenant_handlers(ours, document={"global_handlers": {"ours-help": greet}}, by=None)
     issuer = tenancy.add_issuer(ours, issuer="https://ours-id.example.com", audience="ours-mcp", jwks_url="https://ours-id.example.com/jwks", by=None)
     key, _ = tenancy.create_api_key(ours, name="ours-key", scopes=["flows:read"], by=None)
     state = State.objects.get(flow=version.flow, name="ask")
+    work = operations.start(ours, kind="tests.walk", title="ours-work", arguments={}, by="system")
+    endpoint, _ = outbox.create_endpoint(ours, fields={**HOOK, "name": "ours-hook", "url": "https://ours-crm.example.com/hooks"}, by=None)
+    delivery = outbox.send_test(ours, endpoint_id=endpoint.pk, by=None)
+    Delivery.objects.filter(pk=delivery.pk).update(status="delivered", key="ours-key")
     talk = talking.start(ours, flow_id="ours-flow", user_ref="ours-user")
+    waiting = talking.start(ours, flow_id="ours-flow", user_ref="ours-caller").conversation_id
+    talking.send_command(ours, conversation_id=waiting, name="human")
+    canned = handoff.save_canned(ours, shortcut="ours-hours", texts={"en": "ours-text"}, by=None)
+    chat = channels.save(ours, fields={"name": "ours-chat", "flow_id": "ours-flow"}, by=None)
+    flows.import_flow(ours, document=greeting("ours-flow", name="ours-flow", description="The second version"), replace=True, by=None)
+    flows.publish(ours, flow_id="ours-flow", by=None)
+    plan = versions.create(ours, flow_id="ours-flow", source=1, by=None)
+    active = versions.create(ours, flow_id="ours-flow", source=2, target=1, by=None)
+    versions.apply(ours, plan_id=active.pk, by=None)
+    tested = flows.save_test(ours, flow_id="ours-flow", fields={"name": "ours-test", "script": "user: Ada"}, by=None)
+    replayed = replays.prepare(ours, flow_id="ours-flow", by=None)
+    turn = Turn.objects.get(conversation_id=talk.conversation_id)
+    dead = Turn.objects.create(
+        tenant=ours, conversation_id=waiting, number=99, kind="message", client_message_id="ours-poison", request_sha256="", status="dead",
+        request={"type": "message", "content": {"type": "text", "text": "ours-poison"}}, created_at=timezone.now(), finished_at=timezone.now(),
+    )  # fmt: skip
+    called = Effect.objects.create(
+        tenant=ours, turn=turn, conversation_id=talk.conversation_id, effect_id="e1", step_key="1:ours", integration_id="ours-crm",
+        request={"endpoint": "ours"}, request_sha256="", idempotency_key="", status="succeeded", result={"success": True, "data": "ours-data"},
+        deadline=timezone.now(), created_at=timezone.now(), finished_at=timezone.now(),
+    )  # fmt: skip
+    learned = [
+        models.keep(ours, kind="tests", subject="ours-subject", content=b"", metrics={}, card={"ours": 1}, data_sha256="", by=None) for _ in "abc"
+    ]
+    for row in learned[:2]:
+        models.promote(ours, model_id=row.pk, by=None)
     names = {
+        "model_id": learned[2].pk, "champion_id": learned[1].pk,
+        "test_id": tested.pk, "replay_id": replayed.pk, "dead_id": dead.pk, "plan_id": plan.pk, "active_plan_id": active.pk,
         "member_id": member.pk, "key_id": key.pk, "issuer_id": issuer.pk, "flow_id": "ours-flow", "sketch": "ours-sketch", "number": 1,
         "state_id": state.pk, "transition_id": state.transitions.get().pk, "name": "ours-staging", "integration_id": "ours-crm",
-        "conversation_id": talk.conversation_id,
+        "stub_id": stub.pk, "secret_name": "OURS", "effect_id": called.pk,
+        "conversation_id": talk.conversation_id, "handoff_id": Handoff.objects.get(conversation_id=waiting).pk, "canned_id": canned.pk,
+        "operation_id": work.pk, "endpoint_id": endpoint.pk, "delivery_id": delivery.pk,
     }  # fmt: skip
     rows: dict[type[Model], Model] = {
+        Replay: replayed, Turn: dead, Handoff: Handoff.objects.get(conversation_id=waiting), CannedResponse: canned, WebChannel: chat,
         Tenant: ours, User: people["owner"], Membership: member, ApiKey: key, TokenIssuer: issuer, Flow: version.flow, State: state,
-        Environment: environment, Integration: integration, Conversation: Conversation.objects.get(pk=talk.conversation_id),
-        AuditEntry: AuditEntry.objects.filter(tenant=ours)[0],
+        Environment: environment, Integration: integration, Stub: stub, Secret: secret,
+        IntegrationHealth: IntegrationHealth.objects.get(pk=integration.pk), TenantHandlers: own_handlers,
+        Conversation: Conversation.objects.get(pk=talk.conversation_id),
+        AuditEntry: AuditEntry.objects.filter(tenant=ours)[0], Operation: work, MigrationPlan: plan,
+        Endpoint: endpoint, Delivery: delivery, FlowAnalytics: FlowAnalytics.objects.get(pk=version.flow_id),
+        ModelVersion: learned[2], UnderstoodFlow: UnderstoodFlow.objects.get(pk=version.flow_id),
     }  # fmt: skip
     return World(ours=ours, theirs=theirs, people=people, names=names, rows=rows)
 
@@ -352,7 +512,8 @@ def _addresses(page: Any, world: World) -> Iterator[str]:
     base = reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
     for pattern in page.get_urls():
         if pattern.pattern.converters:
-            names = {name: 1 if name == "number" else world.rows[page.model].pk for name in pattern.pattern.converters}
+            below = {"number": 1, "test": world.names["test_id"], "conversation": world.names["conversation_id"]}
+            names = {name: below.get(name, world.rows[page.model].pk) for name in pattern.pattern.converters}
             yield base + _template(str(pattern.pattern)).format(**names)
 
 

@@ -15,8 +15,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 
 from clients.chat.client import Chat
+from conversations import channels
+from conversations.models import WebChannel
 from demo.permit_desk import PERMIT_DESK, SCRIPT
 from flows import queries as flow_queries
 from flows import services as flow_services
@@ -41,13 +44,14 @@ class Command(BaseCommand):
         self._say("2  Demo tenant: users, API key, the flow 'Permit desk'")
         with scope.platform_scope():
             password, key = prepare()
+            chat = chat_page()
         port = options["port"]
         self._say(f"3  Server on port {port}")
         with serving(port):
             base = f"http://127.0.0.1:{port}"
             for locale, title, lines in SCRIPT:
                 Story(self, Chat(base, key), locale, title).tell(lines)
-            self._farewell(base, password, key)
+            self._farewell(base, password, key, chat)
             if not options["no_serve"]:
                 wait_for_signal()
 
@@ -55,13 +59,14 @@ class Command(BaseCommand):
         self.stdout.write(text)
         self.stdout.flush()
 
-    def _farewell(self, base: str, password: str, key: str) -> None:
+    def _farewell(self, base: str, password: str, key: str, chat: str) -> None:
         self._say(f"""
 Admin       {base}/admin/   user admin   password {password}
 API docs    {base}/api/docs/
 Try it      curl -s {base}/api/v1/conversations -H 'Authorization: Bearer {key}' \\
                  -H 'Content-Type: application/json' -d '{{"flow_id": "permit_desk", "locale": "en"}}'
-Chat        .venv/bin/python -m clients.chat --url {base} --key {key}""")
+Chat        .venv/bin/python -m clients.chat --url {base} --key {key}
+Web chat    {base}{chat}   say "human" there, and answer in {base}/admin/conversations/handoff/""")
 
 
 # ── data ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,6 +88,16 @@ def prepare() -> tuple[str, str]:
         flow_services.import_flow(tenant, document=PERMIT_DESK, by=admin)
         flow_services.publish(tenant, flow_id="permit_desk", by=admin, note="Demo")
     return chosen if admin.check_password(chosen) else "(as you changed it)", _api_key(tenant, admin)
+
+
+def chat_page() -> str:
+    """The path of the demo's public chat."""
+    tenant = Tenant.objects.get(slug="demo")
+    here = WebChannel.objects.for_tenant(tenant).order_by("created_at").first()
+    if here is None:
+        fields = {"name": "Permit desk", "flow_id": "permit_desk", "greeting": "Ask about stairs, doors and ramps, or for a person."}
+        here = channels.save(tenant, fields=fields, by=None)
+    return reverse("chat", args=(here.public_id,))
 
 
 def _api_key(tenant: Tenant, admin: User) -> str:

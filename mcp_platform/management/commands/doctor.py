@@ -8,11 +8,12 @@ from django.conf import settings
 from django.core import checks
 from django.core.management.base import BaseCommand, CommandParser
 
+from conversations import replays
 from mcp_platform import health
 from mcp_platform.tenancy import rls, scope, services
 from mcp_platform.tenancy.models import Tenant
 
-NOT_YET = ("MODEL_ORCHESTRATOR_URL", "ADAPTOR_SERVICE_URL", "SECURITY_HUB_URL", "ANALYTICS_ENGINE_URL")
+NOT_YET = ("SECURITY_HUB_URL",)
 
 
 class Command(BaseCommand):
@@ -48,6 +49,7 @@ def examine() -> dict[str, Any]:
     if components["database"]["status"] == components["migrations"]["status"] == "healthy":
         faults += [f"row-level security: {fault}" for fault in rls.faults()]
         faults += _audit_faults()
+        faults += _log_faults()
     faults += [f"{name} is set, but nothing uses it yet" for name in NOT_YET if getattr(settings, name)]
     return {"configuration": _configuration(), "components": components, "faults": faults}
 
@@ -67,3 +69,12 @@ def _configuration() -> dict[str, str]:
 def _audit_faults() -> list[str]:
     with scope.platform_scope():
         return [f"audit chain of {tenant.slug}: {fault}" for tenant in Tenant.objects.all() for fault in services.verify_chain(tenant)]
+
+
+LOGS_CHECKED = 200  # of the newest conversations of each tenant; `manage.py flow replay --rebuild` looks at more
+
+
+def _log_faults() -> list[str]:
+    with scope.platform_scope():
+        found = ((tenant, *one) for tenant in Tenant.objects.all() for one in replays.verify(tenant, limit=LOGS_CHECKED))
+        return [f"conversation {key} of {tenant.slug}: {'; '.join(faults)}" for tenant, key, faults in found]

@@ -16,6 +16,8 @@ STATE = "PATCH states/{state}"
 MOVE = "PATCH transitions/{transition}"
 INTEGRATE = "POST integrations"
 ANY = {"If-Match": "*"}
+NOBODY = "00000000-0000-4000-8000-000000000000"
+SIGNED = {"type": "hmac", "secret": "CRM_TOKEN"}
 TO = {"condition": "any_input", "target_state": "x"}
 DONE = ending("Bye.")
 
@@ -35,7 +37,33 @@ def crm(**more: Any) -> Any:
 
 ASK = response("Well?", to("done"))
 
+OWN = "PUT handlers"
+GOES = {"on": "no_match", "mode": "goto", "target_state": "b"}
+SAID = CONFIG + ".response_templates.default"
+LINK = {"label": "A", "url": "https://a.example"}
+UNSET = {"type": "clear_variable", "name": "x"}
+UNDOING = response("Well?", to("done"), compensation=[UNSET])
+LOOPING = {**ASK, "entry_actions": [{**UNSET, "for_each": {}}]}
+ELEVEN = {"score": "a", "scale": 11}
+
+
+def saying(message: Any) -> Any:
+    return one({"type": "response", "config": {"response_templates": {"default": message}}, "transitions": [to("done")]})
+
+
 ROWS = [
+    # handlers of the tenant
+    Bad("handlers that are a list", OWN, [], 400, SCHEMA, "$", headers=ANY),
+    Bad("handler on the moon", OWN, {"global_handlers": {"a": {"on": "moon"}}}, 422, FAULTY, "$.global_handlers.a.on", headers=ANY),
+    Bad("handler that goes to a state", OWN, {"global_handlers": {"a": GOES}}, 422, FAULTY, "$.global_handlers.a.mode", headers=ANY),
+    Bad("handlers with a stale tag", OWN, {}, 412, "STALE_ETAG", headers={"If-Match": '"77"'}),
+    # rich messages, loops and what takes things back
+    Bad("too many buttons", IMPORT, saying({"buttons": ["a"] * 21}), 422, FAULTY, SAID + ".buttons"),
+    Bad("a button without a label", IMPORT, saying({"buttons": [{"intent": "a"}]}), 422, FAULTY, SAID + ".buttons[0].label"),
+    Bad("a button that does two things", IMPORT, saying({"buttons": [{**LINK, "text": "b"}]}), 422, FAULTY, SAID + ".buttons[0]"),
+    Bad("undoing that sets a variable", IMPORT, one(UNDOING), 422, FAULTY, CONFIG + ".compensation[0].type"),
+    Bad("a loop over nothing", IMPORT, one(LOOPING), 422, FAULTY, ASKING + ".entry_actions[0].for_each.items"),
+    Bad("a rating of eleven points", IMPORT, one(state("slot_filling", required_slots=["a"], csat=ELEVEN)), 422, FAULTY, CONFIG + ".csat.scale"),
     # whole definitions
     Bad("a list", IMPORT, [greeting("fresh")], 422, FAULTY, "$"),
     Bad("nothing in it", IMPORT, {}, 422, FAULTY, "$.flow_id"),
@@ -134,6 +162,28 @@ ROWS = [
     Bad("compares with nothing", "GET flows/greeting/diff", None, 400, REFUSED, "?before"),
     Bad("exports a version that never was", "GET flows/greeting/export?version=99", None, 404, "FLOW_VERSION_NOT_FOUND"),
     Bad("archives a flow of somebody else", "POST flows/theirs/archive", None, 404, "FLOW_NOT_FOUND"),
+    # tests and replays
+    Bad("a test without a script", "POST flows/greeting/tests", {"name": "x"}, 400, REFUSED, "$.script"),
+    Bad("a test without a name", "POST flows/greeting/tests", {"script": "user: x"}, 400, REFUSED, "$.name"),
+    Bad("a line that is no step", "POST flows/greeting/tests", {"name": "x", "script": "shout: x"}, 400, REFUSED, "$.script"),
+    Bad("a step that is none", "POST flows/greeting/tests", {"name": "x", "script": {"steps": [7]}}, 400, REFUSED, "$.script.steps[0]"),
+    Bad("a script is a number", "POST flows/greeting/tests", {"name": "x", "script": 7}, 400, REFUSED, "$.script"),
+    Bad("a test of somebody else", "POST flows/theirs/tests", {"name": "x", "script": "user: x"}, 404, "FLOW_NOT_FOUND"),
+    Bad("a test that never was", f"GET flows/greeting/tests/{NOBODY}", None, 404, "FLOW_TEST_NOT_FOUND"),
+    Bad("runs a test that never was", "POST flows/greeting/tests/run", {"tests": [NOBODY]}, 404, "FLOW_TEST_NOT_FOUND"),
+    Bad("runs on a version that never was", "POST flows/greeting/tests/run", {"version": 99}, 404, "FLOW_VERSION_NOT_FOUND"),
+    Bad("runs tests on a draft that cannot run", "POST flows/lost/tests/run", {}, 422, INVALID, MOVES + ".target_state"),
+    Bad("tries a pattern that is none", "POST flows/greeting/tests/try", {"script": "bot matches: ("}, 400, REFUSED, "$.script"),
+    Bad("a file without tests", "POST flows/greeting/tests/file", {}, 400, REFUSED, "$.tests"),
+    Bad("a file with a bad script", "POST flows/greeting/tests/file", {"tests": [{"script": {}}]}, 400, REFUSED, "$.tests[0].script.steps"),
+    Bad("replays nothing", "POST replays", {}, 400, SCHEMA, "$.flow_id"),
+    Bad("replays no conversation", "POST replays", {"flow_id": "greeting", "count": 0}, 400, SCHEMA, "$.count"),
+    Bad("replays a flow of somebody else", "POST replays", {"flow_id": "theirs"}, 404, "FLOW_NOT_FOUND"),
+    Bad("replays a draft that cannot run", "POST replays", {"flow_id": "lost"}, 422, INVALID, MOVES + ".target_state"),
+    Bad("understands somehow", "POST replays", {"flow_id": "greeting", "understanding": "perhaps"}, 400, SCHEMA, "$.understanding"),
+    Bad("a replay that never was", f"GET replays/{NOBODY}", None, 404, "REPLAY_NOT_FOUND"),
+    Bad("what if nobody", f"POST conversations/{NOBODY}/replay", {}, 404, "CONVERSATION_NOT_FOUND"),
+    Bad("a test of no conversation", f"POST conversations/{NOBODY}/test", {}, 404, "CONVERSATION_NOT_FOUND"),
     # environments
     Bad("environment with a space", "POST environments", {"name": "my place"}, 400, REFUSED, "$.name"),
     Bad("environment with a long name", "POST environments", {"name": "e" * 41}, 400, SCHEMA, "$.name"),
@@ -158,5 +208,38 @@ ROWS = [
     Bad("bad id", INTEGRATE, crm(integration_id="a b"), 400, REFUSED, "$.integration_id"),
     Bad("is there already", INTEGRATE, crm(integration_id="crm"), 409, "ALREADY_EXISTS"),
     Bad("stale ETag of an integration", "PATCH integrations/crm", {"timeout_ms": 200}, 412, "STALE_ETAG", headers={"If-Match": '"99"'}),
+    Bad("a tool has no address", INTEGRATE, crm(type="tool"), 400, REFUSED, "$.base_url"),
+    Bad("signs gRPC", INTEGRATE, crm(type="grpc", base_url="grpc://x:1", authentication=SIGNED), 400, REFUSED, "$.authentication.type"),
+    Bad("a descriptor that is none", INTEGRATE, crm(type="grpc", base_url="grpc://x:1", descriptor_set="!"), 400, REFUSED, "$.descriptor_set"),
+    Bad("an option of another type", INTEGRATE, crm(options={"operations": {}}), 400, REFUSED, "$.options.operations"),
+    Bad("stubs of nobody", "GET integrations/nobody/stubs", None, 404, "INTEGRATION_NOT_FOUND"),
+    Bad("a stub without an outcome", "POST integrations/crm/stubs", {"name": "x", "outcome": [1]}, 400, REFUSED, "$.outcome"),
+    Bad("a stub, half an outcome", "POST integrations/crm/stubs", {"name": "x", "outcome": {"success": "yes"}}, 400, REFUSED, "$.outcome.success"),
+    Bad("a stub without a name", "POST integrations/crm/stubs", {"outcome": {}}, 400, REFUSED, "$.name"),
+    Bad("records what never was", "POST integrations/crm/stubs/record", {"effect_id": NOBODY, "name": "x"}, 404, "EFFECT_NOT_FOUND"),
+    Bad("records without an id", "POST integrations/crm/stubs/record", {"name": "x"}, 400, SCHEMA, "$.effect_id"),
+    Bad("tries an integration of somebody else", "POST integrations/erp/try", {}, 404, "INTEGRATION_NOT_FOUND"),
+    Bad("tries with a made-up method", "POST integrations/crm/try", {"method": "STEAL"}, 400, REFUSED, "$.method"),
+    Bad("tries with a list", "POST integrations/crm/try", {"request": [1]}, 400, SCHEMA, "$.request"),
+    Bad("tries for an hour", "POST integrations/crm/try", {"timeout_ms": 3_600_000}, 400, SCHEMA, "$.timeout_ms"),
+    Bad("health of a year", "GET integrations/crm/health?hours=8760", None, 400, REFUSED, "$.hours"),
+    Bad("health of some time", "GET integrations/crm/health?hours=some", None, 400, SCHEMA, "?hours"),
+    # secrets
+    Bad("a secret called after its value", "POST secrets", {"name": "sk_live_51H", "value": "x"}, 400, REFUSED, "$.name"),
+    Bad("a secret that is empty", "POST secrets", {"name": "FRESH", "value": ""}, 400, SCHEMA, "$.value"),
+    Bad("a secret that is too long", "POST secrets", {"name": "FRESH", "value": "x" * 8_193}, 400, SCHEMA, "$.value"),
+    Bad("a secret with a NUL", "POST secrets", b'{"name": "FRESH", "value": "a\\u0000b"}', 400, SCHEMA, "$.value"),
+    Bad("rotates what is not there", "POST secrets/NOBODY/rotate", {"value": "x"}, 404, "SECRET_NOT_FOUND"),
+    Bad("rotates with an endless overlap", "POST secrets/NOBODY/rotate", {"value": "x", "overlap_seconds": 10**9}, 400, SCHEMA, "$.overlap_seconds"),
+    Bad("reads a secret of somebody else", "GET secrets/THEIRS", None, 404, "SECRET_NOT_FOUND"),
+    Bad("lets calls of somebody else through", "POST integrations/erp/breaker/close", None, 404, "INTEGRATION_NOT_FOUND"),
     Bad("integration of somebody else", "PATCH integrations/erp", {"timeout_ms": 200}, 404, "INTEGRATION_NOT_FOUND", headers=ANY),
+    # live versions
+    Bad("plan of nothing", "POST migration-plans", {}, 400, SCHEMA, "$.flow_id"),
+    Bad("plan is a list", "POST migration-plans", [], 400, SCHEMA, "$"),
+    Bad("plan from version zero", "POST migration-plans", {"flow_id": "greeting", "source": 0}, 400, SCHEMA, "$.source"),
+    Bad("plan to itself", "POST migration-plans", {"flow_id": "greeting", "source": 1, "target": 1}, 400, "PLAN_INVALID", "$.target"),
+    Bad("plan for a flow of somebody else", "POST migration-plans", {"flow_id": "theirs", "source": 1}, 404, "FLOW_NOT_FOUND"),
+    Bad("plan that is not there", "POST migration-plans/00000000-0000-4000-8000-000000000000/apply", {}, 404, "PLAN_NOT_FOUND"),
+    Bad("publish with an unknown policy", "POST flows/greeting/publish", {"live": {"policy": "luck"}}, 400, SCHEMA, "$.live.policy"),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from conversations import pool
 from conversations import services as talking
+from conversations.models import Handoff
 from flows import services as flows
 from flows.models import State
 from mcp_platform.tenancy import scope
@@ -124,7 +125,10 @@ def _rows_of(tenant: Tenant, flow_id: str) -> dict[str, Any]:
     assert state is not None
     transition = state.transitions.first()
     assert transition is not None
+    waiting = talking.start(tenant, flow_id=flow_id).conversation_id
+    talking.send_command(tenant, conversation_id=waiting, name="human")
     return {
+        "handoff": Handoff.objects.get(conversation_id=waiting).pk,
         "conversation": talking.start(tenant, flow_id=flow_id).conversation_id,
         "state": state.pk,
         "transition": transition.pk,

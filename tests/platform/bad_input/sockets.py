@@ -8,7 +8,8 @@ from asgiref.sync import async_to_sync
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 
-from conversations.consumers import SUBPROTOCOL, websocket_urlpatterns
+from conversations.consumers import websocket_urlpatterns
+from conversations.consumers.conversation import ConversationSocket
 from mcp_platform.rest import read_json
 from mcp_platform.tenancy import scope
 from tests.platform.bad_input.office import Office
@@ -28,7 +29,7 @@ class BadSocket:
     at: str = ""
     by: str = field(default="owner", kw_only=True)
     to: str = field(default="conversations/{conversation}/", kw_only=True)
-    subprotocols: tuple[str, ...] = field(default=(SUBPROTOCOL,), kw_only=True)
+    subprotocols: tuple[str, ...] = field(default=(ConversationSocket.SUBPROTOCOL,), kw_only=True)
     origin: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
@@ -56,6 +57,10 @@ ROWS = [
     BadSocket("another origin", (), 4403, "PERMISSION_DENIED", origin="https://evil.example.com"),
     BadSocket("an origin that is none", (), 4403, "PERMISSION_DENIED", origin="null"),
     BadSocket("no such address", (), 4404, "NOT_FOUND", to="conversations/42/"),
+    BadSocket("an inbox for who does not work there", (), 4403, "PERMISSION_DENIED", by="listener", to="inbox/", subprotocols=("mcp-inbox.v1",)),
+    BadSocket("the inbox in another language", (), 4406, "BAD_SUBPROTOCOL", to="inbox/"),
+    BadSocket("a chat without a ticket", (), 4401, "UNAUTHENTICATED", by="", to="chat/nobody/", subprotocols=("mcp-chat.v1",)),
+    BadSocket("an operation that is not there", (), 4404, "OPERATION_NOT_FOUND", to="operations/{conversation}/", subprotocols=("mcp-operation.v1",)),
     BadSocket("no such kind of socket", (), 4404, "NOT_FOUND", to="buildings/{conversation}/"),
     # who is there
     BadSocket("says nothing", (), 4401, WHO, by=""),
