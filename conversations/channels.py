@@ -4,17 +4,20 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from conversations import errors, services
 from conversations.models import WebChannel
-from conversations.visitors import Visitor, returning
+from conversations.visitors import Visitor, period, returning
 from flows.models import Environment, Flow
 from mcp_platform.errors import Invalid
+from mcp_platform.rest import StaleEtag, etag_of
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
 
@@ -24,13 +27,21 @@ _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,2}")
 MOST_ORIGINS = 50
 
 
-def save(tenant: Tenant, *, channel_id: UUID | None = None, fields: Mapping[str, Any], by: By) -> WebChannel:
-    """Create a chat page, or change some members of one. Raises ChannelNotFound, Invalid with every fault."""
+def channel(tenant: Tenant, channel_id: UUID) -> WebChannel:
+    """Raises ChannelNotFound."""
+    return _found(WebChannel.objects.for_tenant(tenant), channel_id)
+
+
+def save(tenant: Tenant, *, channel_id: UUID | None = None, fields: Mapping[str, Any], expected: datetime | None = None, by: By) -> WebChannel:
+    """Create a chat page, or change some members of one. `expected`: the `updated_at` that the caller has read.
+
+    Raises ChannelNotFound, StaleEtag, Invalid with every fault.
+    """
     with transaction.atomic():
         if channel_id is None:
             row = WebChannel(tenant=tenant, public_id=secrets.token_urlsafe(12).replace("-", "x").replace("_", "y"))
         else:
-            row = _locked(tenant, channel_id)
+            row = _locked(tenant, channel_id, expected)
         before = {name: getattr(row, name) for name in FIELDS} if channel_id is not None else {}
         for name in FIELDS:
             setattr(row, name, fields.get(name, getattr(row, name)))
@@ -47,16 +58,23 @@ def save(tenant: Tenant, *, channel_id: UUID | None = None, fields: Mapping[str,
     return row
 
 
-def delete(tenant: Tenant, *, channel_id: UUID, by: By) -> None:
-    """Its conversations stay. Raises ChannelNotFound."""
+def delete(tenant: Tenant, *, channel_id: UUID, expected: datetime | None = None, by: By) -> None:
+    """Its conversations stay. Raises ChannelNotFound, StaleEtag."""
     with transaction.atomic():
-        row = _locked(tenant, channel_id)
+        row = _locked(tenant, channel_id, expected)
         audit(tenant, actor=actor_of(by), action="channel.delete", target=row, changes={"name": row.name})
         row.delete()
 
 
-def _locked(tenant: Tenant, channel_id: UUID) -> WebChannel:
-    row: WebChannel | None = WebChannel.objects.for_tenant(tenant).select_for_update().filter(pk=channel_id).first()
+def _locked(tenant: Tenant, channel_id: UUID, expected: datetime | None) -> WebChannel:
+    row = _found(WebChannel.objects.for_tenant(tenant).select_for_update(), channel_id)
+    if expected is not None and row.updated_at != expected:
+        raise StaleEtag(expected=etag_of(row.updated_at.isoformat()), given=etag_of(expected.isoformat()))
+    return row
+
+
+def _found(rows: QuerySet[WebChannel], channel_id: UUID) -> WebChannel:
+    row = rows.filter(pk=channel_id).first()
     if row is None:
         raise errors.ChannelNotFound
     return row
@@ -109,14 +127,15 @@ def _fault(path: str, message: str, expected: str) -> dict[str, str]:
 
 
 def enter(here: WebChannel, *, start_id: str, token: str = "", locale: str = "", afresh: bool = False, address: str = "") -> Visitor:
-    """The visitor's conversation: the one of the token, else a new one. The same `start_id`, which only the browser knows, starts it once.
+    """The visitor's conversation: the one of the token, else a new one. The same `start_id`, which only the browser knows, starts it once,
+    within the time that a token lives: when that has ended, so has the way back.
 
-    Raises FlowNotFound, EnvironmentNotFound.
+    Raises FlowNotFound, EnvironmentNotFound, and MessageIdReused when the chat has changed since: the browser needs another `start_id`.
     """
     known = returning(here, token, address) if token else None
     if known is not None and not afresh:
         return known
-    mark = hashlib.sha256(f"{here.public_id}|{start_id}".encode()).hexdigest()
+    mark = hashlib.sha256(f"{here.public_id}|{start_id}|{period()}".encode()).hexdigest()
     name = known.name if known is not None else mark[:12]
     begun = services.start(
         here.tenant,

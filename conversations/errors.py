@@ -51,6 +51,12 @@ class FlowNotFound(errors.NotFound):
     code = "FLOW_NOT_FOUND"
 
 
+class NotOffered(errors.Invalid):
+    """None of the buttons that the bot has shown says this."""
+
+    code = "NOT_OFFERED"
+
+
 class ConversationEnded(errors.Conflict):
     """The conversation has ended, and this tenant starts no new session in an ended one."""
 

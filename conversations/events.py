@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from conversations import sealed
+from conversations.core import rich
 from conversations.core.codec import reply_to_json
 from conversations.core.types import Snapshot, Step
 from conversations.models import ConversationEvent
@@ -152,14 +153,18 @@ def told(row: ConversationEvent) -> Json:
 
 def heard(row: ConversationEvent) -> Json:
     """A line of a public chat page: what is said, and by whom; nothing of how the bot comes to it."""
-    data = shown(row.data)
-    return {"type": "line", "seq": row.seq, "at": row.at.isoformat(), **HEARD[row.kind](row, data)}
+    return {"type": "line", "seq": row.seq, "at": row.at.isoformat(), **HEARD[row.kind](row, told(row))}
 
 
 def _heard_user(row: ConversationEvent, data: Json) -> Json:
     slots = data.get("postback") or {}
     text = data.get("text") or ", ".join(str(value) for value in slots.values())
     return {"by": "user", "text": text, "client_message_id": row.turn.client_message_id, **({"postback": slots} if slots else {})}
+
+
+def postbacks(row: ConversationEvent) -> Iterable[Json]:
+    """What the buttons of a `replied` event send."""
+    return [option["postback"] for said in told(row).get("messages", ()) for option in rich.options(said) if "postback" in option]
 
 
 _SAID = ("text", "type", "token", "delay_ms", "typing_indicator", "buttons", "quick_replies", "cards", "layout", "images", "plain")

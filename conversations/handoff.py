@@ -19,7 +19,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from conversations import desk, errors, events, queries, turn
+from conversations import desk, errors, events, queries, services, turn
 from conversations.core import slots
 from conversations.core.attending import UNANSWERED
 from conversations.core.types import Status
@@ -36,6 +36,7 @@ log = observability.logger(__name__)
 
 LEASE_SECONDS = 30  # a job that gives a conversation back to the bot and is lost is found again after that
 BATCH = 50
+PATIENCE_SECONDS = 5.0  # how long somebody who takes a conversation from the bot waits for a call that is under way
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,2}")
 Guard = Callable[[], None]
 
@@ -147,8 +148,9 @@ def end(tenant: Tenant, *, handoff_id: UUID, by: Principal, completion: str = ""
     return _do(tenant, row, by, "ended", client_message_id, guard=_mine(row, by), reason=completion)
 
 
-def hand_over(tenant: Tenant, *, conversation_id: UUID, by: Principal, reason: str = "") -> Handoff:
-    """Take a conversation from the bot, at once into one's own hands. Raises ConversationNotFound, Conflict when it cannot be."""
+def hand_over(tenant: Tenant, *, conversation_id: UUID, by: Principal, reason: str = "") -> Handoff | Result:
+    """Take a conversation from the bot, at once into one's own hands. While it waits for a call that takes longer: the pending turn; when that
+    has run, the conversation is in the queue. Raises ConversationNotFound, Conflict when it cannot be."""
 
     def still_with_the_bot() -> None:
         status = Conversation.objects.for_tenant(tenant).filter(pk=conversation_id).values_list("status", flat=True).first()
@@ -158,7 +160,9 @@ def hand_over(tenant: Tenant, *, conversation_id: UUID, by: Principal, reason: s
             raise errors.HandoffTaken("It is handed over already.")
 
     order = _order(conversation_id, "", guard=still_with_the_bot, deed="handed_over", agent=by.actor, name=name_of(by), reason=reason[:200])
-    _refused(turn.take(tenant, conversation_id, order))
+    result = _refused(services.waited(tenant, turn.take(tenant, conversation_id, order), PATIENCE_SECONDS))
+    if result.pending:
+        return result
     opened = Handoff.objects.for_tenant(tenant).filter(conversation_id=conversation_id).exclude(status=Handoff.Status.CLOSED).first()
     if opened is None:
         raise errors.HandoffNotFound(conversation_id=str(conversation_id))

@@ -399,6 +399,11 @@ class MigrationPlan(TenantModel):
         return f"{self.flow.flow_id}: v{self.source.number} → v{self.target.number}"
 
     @property
+    def ends_conversations(self) -> bool:
+        """Whether it moves none at all, but ends what is left of a drain."""
+        return self.policy == self.Policy.DRAIN and self.at_end == self.AtEnd.EXPIRE
+
+    @property
     def message_id(self) -> str:
         """The id of the turn that moves a conversation by this run."""
         return self.message_id_of(self.run)

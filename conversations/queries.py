@@ -182,6 +182,8 @@ def reply(row: Turn) -> dict[str, Any] | None:
     return sealed.unmarked(row.reply) if row.reply is not None else None
 
 
+REPLIES_WITH_BUTTONS = 50  # how far back a button may be that is still pressed
+
 # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -199,6 +201,21 @@ def heard_after(tenant: Tenant, conversation_id: UUID, seq: int, limit: int) -> 
     """The next lines as the user of a public page hears them: frames of mcp-chat.v1."""
     rows = log(tenant, conversation_id).filter(seq__gt=seq, kind__in=tuple(events.HEARD))[:limit]
     return [events.heard(row) for row in rows]
+
+
+def was_offered(tenant: Tenant, conversation_id: UUID, postback: Mapping[str, Any]) -> bool:
+    """Whether one of the bot's last messages, since the flow began, has a button that says exactly this: its intent, slots and token."""
+    rows = log(tenant, conversation_id).filter(kind__in=("started", "restarted", "replied")).order_by("-seq")[:REPLIES_WITH_BUTTONS]
+    for row in rows:
+        if row.kind != "replied":
+            return False
+        if _meaning(postback) in map(_meaning, events.postbacks(row)):
+            return True
+    return False
+
+
+def _meaning(postback: Mapping[str, Any]) -> tuple[Any, ...]:
+    return postback.get("intent") or "", postback.get("slots") or {}, postback.get("token") or ""
 
 
 def spoken(tenant: Tenant, conversation_id: UUID) -> QuerySet[ConversationEvent]:

@@ -84,24 +84,30 @@ def prepare(
         raise errors.NothingToReplay(flow_id=flow.flow_id)
     text = definition.canonical(definition.export(parsed))
     target = f"version {number}" if number is not None else f"draft rev {flow.rev}"
+    made = Replay(
+        tenant=tenant,
+        flow=flow,
+        target=target,
+        version=number,
+        definition=text,
+        sha256=definition.digest(text),
+        environment=where,
+        understanding=understanding,
+        chosen={"count": count, "environment": environment, "version": ran_on, "since": since.isoformat() if since else None},
+        created_by=actor_of(by),
+        created_at=timezone.now(),
+    )
+    _keep(tenant, made, chosen)
+    return made
+
+
+def _keep(tenant: Tenant, made: Replay, chosen: Iterable[UUID]) -> None:
+    """With a row for each conversation, in this order; the flow's oldest replays go."""
     with transaction.atomic():
-        made: Replay = Replay.objects.create(
-            tenant=tenant,
-            flow=flow,
-            target=target,
-            version=number,
-            definition=text,
-            sha256=definition.digest(text),
-            environment=where,
-            understanding=understanding,
-            chosen={"count": count, "environment": environment, "version": ran_on, "since": since.isoformat() if since else None},
-            created_by=actor_of(by),
-            created_at=timezone.now(),
-        )
+        made.save(force_insert=True)
         rows = [ReplayedConversation(tenant=tenant, replay=made, conversation_id=key, position=place) for place, key in enumerate(chosen, start=1)]
         ReplayedConversation.objects.bulk_create(rows, batch_size=500)
-        _drop_old(tenant, flow.pk)
-    return made
+        _drop_old(tenant, made.flow_id)
 
 
 def _require_sensible(count: int, understanding: str) -> None:

@@ -69,7 +69,7 @@ def _seal(tenant_id: UUID, conversation_id: UUID) -> None:
     held = Conversation.objects.get(pk=conversation_id)
     log_ = list(ConversationEvent.objects.filter(conversation_id=conversation_id).order_by("seq"))
     secret = _secrets(held, log_)
-    _update(held, "snapshot", sealed.closed(sealed.opened(held.snapshot), secret))
+    _update(held, "snapshot", sealed.closed_snapshot(sealed.opened(held.snapshot), secret))
     for event in log_:
         _update(event, "data", sealed.closed_event(sealed.opened(event.data), secret))
     hidden = {event.turn_id for event in log_ if event.kind == "message" and not event.data.get("sensitive")}
@@ -87,7 +87,7 @@ def _seal(tenant_id: UUID, conversation_id: UUID) -> None:
 def _secrets(held: Conversation, log_: list[ConversationEvent]) -> Secrets:
     """Of the whole conversation: every value that an event has noted as sensitive."""
     at = queries.snapshot_of(held)
-    now = sealed.secrets_in(at, queries.sensitive_slots(at))
+    now = sealed.secrets_in(at, queries.sensitive_slots(at), frozenset())
     names, values = set(now.names), []
     for event in log_:
         data = sealed.opened(event.data)

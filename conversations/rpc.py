@@ -252,7 +252,7 @@ def _start_body(request: pb.ProcessMessageRequest) -> dict[str, Any]:
     given.update({name: _object(request, f"{name}_json") for name in ("inputs", "user_profile") if getattr(request, f"{name}_json")})
     if not given.get("flow_id") and request.hints.force_flow:
         given["flow_id"] = request.hints.force_flow
-    found = bodies.start(given)
+    found = bodies.start(rest.read_json(json.dumps(given).encode()))
     renamed = {"user_id": "user_ref", "user_profile": "profile"}
     return {"flow_id": "", **{renamed.get(name, name): value for name, value in found.items()}}
 

@@ -1,7 +1,8 @@
 """Sensitive slots at rest: what the engine knows goes into the rows with masks and one sealed token, and is opened when it is loaded.
 
 A row without secrets is stored as it is and costs nothing: nobody looks into it. `opened` is the only way to the values; doors, sinks and
-exports read the rows as they are, and so see masks. The token is the member `sealed` at the top of the JSON, which only the engine writes.
+exports read the rows as they are, and so see masks. The token is the member `sealed` at the top of the JSON, which only the engine writes:
+what was taken out of its place, and in a snapshot also the words to look for in the next step.
 """
 
 import json
@@ -15,6 +16,7 @@ from conversations.core.types import Event, Snapshot
 from mcp_platform import sealing
 
 TOKEN = "sealed"  # noqa: S105  the name of a member
+PURPOSE = "conversations.slots"
 _MARK = f'"{TOKEN}"'
 _HEARD_TEXTS: tuple[Path, ...] = (["content", "text"], ["input", "text"])
 Json = dict[str, Any]
@@ -22,33 +24,42 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What must not be stored in the clear: the slots `names`, and the `words` that give them away elsewhere."""
+    """What must not be stored in the clear: the slots `names`, and the `words` that give them away elsewhere. `told`: one of the slots has, or
+    had, a value; not each gives words."""
 
     names: frozenset[str]
     words: frozenset[str]
+    told: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.names)
+        return bool(self.names or self.words)
 
 
 NONE = Secrets(frozenset(), frozenset())
 
 
-def secrets_of(before: Snapshot, after: Snapshot, events: Iterable[Event], sensitive: Collection[str]) -> Secrets:
-    """Of one step. `sensitive` are the sensitive slots of its flows."""
+def secrets_of(before: Snapshot, after: Snapshot, events: Iterable[Event], sensitive: Collection[str], words: frozenset[str]) -> Secrets:
+    """Of one step. `sensitive` are the sensitive slots of its flows, `words` those that are remembered from the steps before."""
     names = frozenset(sensitive).union(before.sensitive, after.sensitive)
-    if not names:
+    if not names and not words:
         return NONE
     values: list[Any] = [held[name] for held in (before.slots, after.slots) for name in names if name in held]
     for event in events:
         noted = event.data.get("sensitive")
         if noted:
             values += [*hiding.values_in(event.data, noted), event.data.get("text")]
-    return Secrets(names, hiding.words_of(values))
+    told = bool(words or before.sensitive or after.sensitive) or any(value is not None for value in values)
+    return Secrets(names, words | hiding.words_of(values), told)
 
 
-def secrets_in(at: Snapshot, sensitive: Collection[str]) -> Secrets:
-    return secrets_of(at, at, (), sensitive)
+def secrets_in(at: Snapshot, sensitive: Collection[str], words: frozenset[str]) -> Secrets:
+    return secrets_of(at, at, (), sensitive, words)
+
+
+def remembered(snapshot: str) -> frozenset[str]:
+    """The words in a stored snapshot, JSON text. Raises SealBroken."""
+    token = json.loads(snapshot).get(TOKEN) if holds(snapshot) else None
+    return frozenset(_unsealed(token)["words"]) if isinstance(token, str) else frozenset()
 
 
 # ── closing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,7 +70,22 @@ def closed(data: Mapping[str, Any], secret: Secrets, whole: Iterable[Path] = ())
     if not secret:
         return data
     masked, taken = hiding.take_out(data, secret.names, secret.words, whole)
-    return {**masked, TOKEN: sealing.seal(json.dumps(taken, separators=(",", ":"), ensure_ascii=False))} if taken else data
+    return {**masked, TOKEN: _sealed(taken)} if taken else data
+
+
+def closed_snapshot(data: Mapping[str, Any], secret: Secrets) -> Mapping[str, Any]:
+    """Also with the words, as long as something in it shows them or its turn goes on: a copy of a value stays hidden when the slot itself has
+    been corrected or emptied."""
+    if not secret:
+        return data
+    masked, taken = hiding.take_out(data, secret.names, secret.words)
+    words = secret.words if data.get("awaiting") else hiding.shown_in(taken, secret.words)
+    return {**masked, TOKEN: _sealed(taken, words)} if taken or words else data
+
+
+def _sealed(taken: hiding.Taken, words: Iterable[str] = ()) -> str:
+    body = {"taken": taken, "words": sorted(words)}
+    return sealing.seal(json.dumps(body, separators=(",", ":"), ensure_ascii=False), purpose=PURPOSE)
 
 
 def closed_event(data: Mapping[str, Any], secret: Secrets) -> Mapping[str, Any]:
@@ -95,7 +121,12 @@ def opened(data: Mapping[str, Any]) -> Json:
     token = data.get(TOKEN)
     if not isinstance(token, str):
         return data if isinstance(data, dict) else dict(data)
-    return hiding.put_back(unmarked(data), json.loads(sealing.unseal(token)))
+    return hiding.put_back(unmarked(data), _unsealed(token)["taken"])
+
+
+def _unsealed(token: str) -> Json:
+    found: Json = json.loads(sealing.unseal(token, purpose=PURPOSE))
+    return found
 
 
 def opened_text(text: str) -> Json:
@@ -116,4 +147,4 @@ def unmarked(data: Mapping[str, Any]) -> Json:
 
 def resealed(data: Mapping[str, Any]) -> Json:
     """The same under the newest key. Raises SealBroken."""
-    return {**data, TOKEN: sealing.reseal(data[TOKEN])}
+    return {**data, TOKEN: sealing.reseal(data[TOKEN], purpose=PURPOSE)}

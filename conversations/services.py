@@ -127,17 +127,6 @@ def process_message(
     return waited(tenant, turn.take(tenant, conversation_id, order), wait_seconds)
 
 
-def send_command(tenant: Tenant, *, conversation_id: UUID, name: str, client_message_id: str = "", wait_seconds: float = 0) -> Result:
-    """restart | stop | human | help | cancel | repeat, or resume after a handover."""
-    return process_message(
-        tenant,
-        conversation_id=conversation_id,
-        content={"type": "command", "text": name},
-        client_message_id=client_message_id,
-        wait_seconds=wait_seconds,
-    )
-
-
 def reset(tenant: Tenant, *, conversation_id: UUID, client_message_id: str = "", actor: str = "system") -> Result:
     """Start the conversation's flow from its beginning, at once; a turn that waits for an effect is given up. Raises ConversationNotFound."""
     observability.bind(conversation_id=conversation_id)

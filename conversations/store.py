@@ -383,8 +383,31 @@ def _time(at: datetime) -> Any:
 _DIVISION_BY_ZERO = "22012"
 
 
+# What may follow the conversation and its turn, in this order; each hangs on `t`.
+_PARTS = (
+    f"e AS (INSERT INTO {_E} (tenant_id, conversation_id, turn_id, at, seq, kind, data)"
+    " SELECT %s::uuid, %s::uuid, %s::uuid, %s::timestamptz, x.seq, x.kind, x.data"
+    " FROM t, jsonb_to_recordset(%s::jsonb) AS x(seq integer, kind text, data jsonb))",
+    # Due by the clock of the database, which is also the one that finds them due.
+    f"m AS (INSERT INTO {_M} (tenant_id, conversation_id, token, due_at, status, attempts)"
+    " SELECT %s::uuid, %s::uuid, x.token, clock_timestamp() + x.after_ms * interval '1 millisecond', 'pending', 0"
+    " FROM t, jsonb_to_recordset(%s::jsonb) AS x(token text, after_ms integer))",
+    f"k AS (UPDATE {_M} SET status = 'cancelled' FROM t WHERE token = ANY(%s) AND {_M}.status IN ('pending', 'claimed'))",
+    f"f AS (INSERT INTO {_F} ({_EFFECT_INSERT})"
+    " SELECT x.id, %s::uuid, %s::uuid, %s::uuid, x.effect_id, x.step_key, x.integration_id, x.request, x.request_sha256, x.idempotency_key,"
+    " clock_timestamp() + x.due_ms * interval '1 millisecond', 'started', 0, %s::timestamptz"
+    " FROM t, jsonb_to_recordset(%s::jsonb) AS x(id uuid, effect_id text, step_key text,"
+    " integration_id text, request jsonb, request_sha256 text, idempotency_key text, due_ms integer))",
+    # Sorted, because the number that a row gets is its place in the order of the conversation.
+    f"o AS (INSERT INTO {_O} (tenant_id, key, subject, at, fanned_out, event_id, type, data)"
+    " SELECT %s::uuid, %s, %s, %s::timestamptz, false, x.id, x.type, x.data"
+    " FROM t, jsonb_to_recordset(%s::jsonb) AS x(n integer, id uuid, type text, data jsonb) ORDER BY x.n)",
+)
+
+
 @cache
-def _statement(born: bool, exists: bool, events: bool, timers: bool, cancelled: bool, effects: bool, outbox: bool) -> str:
+def _statement(born: bool, exists: bool, *wanted: bool) -> str:
+    """`wanted`: which of _PARTS there are."""
     if born:
         conversation = f"INSERT INTO {_C} ({_BORN}) VALUES ({_marks(18, json=(10,))}) ON CONFLICT (id) DO NOTHING RETURNING id"
     else:
@@ -398,35 +421,7 @@ def _statement(born: bool, exists: bool, events: bool, timers: bool, cancelled: 
     else:
         marks = _marks(15, json=(7, 9, 10, 11), casts={14: "timestamptz"})
         turn = f"INSERT INTO {_T} ({_TURN_INSERT}) SELECT {marks} FROM c ON CONFLICT DO NOTHING RETURNING id"
-    parts = [f"c AS ({conversation})", f"t AS ({turn})"]
-    if events:
-        parts.append(
-            f"e AS (INSERT INTO {_E} (tenant_id, conversation_id, turn_id, at, seq, kind, data)"
-            " SELECT %s::uuid, %s::uuid, %s::uuid, %s::timestamptz, x.seq, x.kind, x.data"
-            " FROM t, jsonb_to_recordset(%s::jsonb) AS x(seq integer, kind text, data jsonb))"
-        )
-    if timers:  # due by the clock of the database, which is also the one that finds them due
-        parts.append(
-            f"m AS (INSERT INTO {_M} (tenant_id, conversation_id, token, due_at, status, attempts)"
-            " SELECT %s::uuid, %s::uuid, x.token, clock_timestamp() + x.after_ms * interval '1 millisecond', 'pending', 0"
-            " FROM t, jsonb_to_recordset(%s::jsonb) AS x(token text, after_ms integer))"
-        )
-    if cancelled:
-        parts.append(f"k AS (UPDATE {_M} SET status = 'cancelled' FROM t WHERE token = ANY(%s) AND {_M}.status IN ('pending', 'claimed'))")
-    if effects:
-        parts.append(
-            f"f AS (INSERT INTO {_F} ({_EFFECT_INSERT})"
-            " SELECT x.id, %s::uuid, %s::uuid, %s::uuid, x.effect_id, x.step_key, x.integration_id, x.request, x.request_sha256, x.idempotency_key,"
-            " clock_timestamp() + x.due_ms * interval '1 millisecond', 'started', 0, %s::timestamptz"
-            " FROM t, jsonb_to_recordset(%s::jsonb) AS x(id uuid, effect_id text, step_key text,"
-            " integration_id text, request jsonb, request_sha256 text, idempotency_key text, due_ms integer))"
-        )
-    if outbox:  # sorted, because the number that a row gets is its place in the order of the conversation
-        parts.append(
-            f"o AS (INSERT INTO {_O} (tenant_id, key, subject, at, fanned_out, event_id, type, data)"
-            " SELECT %s::uuid, %s, %s, %s::timestamptz, false, x.id, x.type, x.data"
-            " FROM t, jsonb_to_recordset(%s::jsonb) AS x(n integer, id uuid, type text, data jsonb) ORDER BY x.n)"
-        )
+    parts = [f"c AS ({conversation})", f"t AS ({turn})", *(sql for sql, there in zip(_PARTS, wanted, strict=True) if there)]
     # A conversation without its turn must not be: then the division fails, and with it the whole statement.
     counts = "SELECT (SELECT count(*) FROM c) AS c, (SELECT count(*) FROM t) AS t"
     return f"WITH {', '.join(parts)} SELECT n.c, CASE WHEN n.c > n.t THEN 1 / n.t END FROM ({counts}) AS n"

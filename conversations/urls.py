@@ -4,7 +4,7 @@ import re
 
 from django.urls import path
 
-from conversations.api import dead, hot, inbox, integrations, replays, understanding, versions, views
+from conversations.api import dead, hot, inbox, integrations, replays, understanding, versions, views, web_chats
 
 start = hot.route(hot.post_start, views.ConversationsView, created=True)
 message = hot.route(hot.post_message, views.MessagesView)
@@ -38,6 +38,8 @@ urlpatterns = [
     path("inbox/presence", inbox.PresenceView.as_view(), name="inbox-presence"),
     path("inbox/canned-responses", inbox.CannedView.as_view(), name="canned-responses"),
     path("inbox/canned-responses/<int:canned_id>", inbox.OneCannedView.as_view(), name="canned-response"),
+    path("web-chats", web_chats.WebChatsView.as_view(), name="web-chats"),
+    path("web-chats/<uuid:channel_id>", web_chats.WebChatView.as_view(), name="web-chat"),
     path("conversations/<uuid:conversation_id>/replay", replays.WhatIfView.as_view(), name="conversation-replay"),
     path("conversations/<uuid:conversation_id>/test", replays.RecordTestView.as_view(), name="conversation-test"),
     path("replays", replays.ReplaysView.as_view(), name="replays"),

@@ -301,8 +301,8 @@ class Page(ThemeAdmin):
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         return self._refusable(request, lambda: super(Page, self).delete_view(request, object_id, extra_context))
 
-    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
-        return self._refusable(request, lambda: super(Page, self).response_action(request, queryset))
+    def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._refusable(request, lambda: super(Page, self).response_action(request, queryset, *args, **kwargs))
 
     def _refusable(self, request: HttpRequest, answer: Callable[[], Any]) -> Any:
         """What a service refuses while rows are deleted becomes a message; nothing was deleted."""

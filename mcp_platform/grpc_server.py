@@ -14,12 +14,11 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  #
 from grpc_reflection.v1alpha import reflection
 
 from conversations import pool, rpc
+from mcp_platform import departure, observability, rest
 from mcp_platform import health as checks
-from mcp_platform import observability, rest
 
 log = observability.logger(__name__)
 
-GRACE_SECONDS = 15.0
 HEALTH_EVERY_SECONDS = 5.0
 LONGEST_MESSAGE = rest.MAX_BODY + 64 * 1024  # what lies around the body
 OPTIONS = (
@@ -30,7 +29,7 @@ OPTIONS = (
 
 
 class Server:
-    """`start` returns when the port is bound; `stop` refuses new calls and lets those in flight end."""
+    """`start` returns when the port is bound; `stop` refuses new calls and lets those in flight end, which the departure of the process does too."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = f"{host}:{port}"
@@ -47,7 +46,7 @@ class Server:
         self.port = self._bind()
         await self._tell_health()
         await self._server.start()
-        self._watching = asyncio.create_task(self._watch())
+        self._beside = [asyncio.create_task(task) for task in (self._watch(), self._leave())]
 
     def _bind(self) -> int:
         try:
@@ -56,10 +55,13 @@ class Server:
         except (RuntimeError, OSError) as fault:
             raise ImproperlyConfigured(f"gRPC cannot listen on {self._address}: {fault}") from fault
 
-    async def stop(self) -> None:
-        self._watching.cancel()
+    async def stop(self, *, grace: float | None = None) -> None:
+        """`grace`: seconds for the calls in flight, SHUTDOWN_SECONDS when left out. Of several callers the most impatient one counts."""
+        for task in self._beside:
+            if task is not asyncio.current_task():
+                task.cancel()
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(GRACE_SECONDS)
+        await self._server.stop(settings.SHUTDOWN_SECONDS if grace is None else grace)
         self._ended.set()
 
     async def ended(self) -> None:
@@ -69,6 +71,13 @@ class Server:
         while True:
             await asyncio.sleep(HEALTH_EVERY_SECONDS)
             await self._tell_health()
+
+    async def _leave(self) -> None:
+        """What the process does at its end, for whom this server is one of two."""
+        await departure.begun()
+        await self._health.enter_graceful_shutdown()  # for good: what `_watch` finds changes nothing any more
+        await departure.ended()
+        await self.stop()
 
     async def _tell_health(self) -> None:
         """The same question as /readyz."""
@@ -105,7 +114,7 @@ class Beside:
 
     def stop(self) -> None:
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(GRACE_SECONDS + 5)
+            asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(settings.SHUTDOWN_SECONDS + 5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()

@@ -60,7 +60,11 @@ class _Courier:
 
     def _run(self) -> None:
         while True:
-            _send(*self._waiting.get())
+            task_name, kwargs, headers = self._waiting.get()
+            try:
+                _send(task_name, kwargs, headers)
+            except Exception:  # one job that cannot be sent must not end the thread that carries all of them
+                log.exception("enqueue_failed", task=task_name)
 
 
 _courier = _Courier()

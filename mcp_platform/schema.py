@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -29,6 +30,10 @@ class Schema(AutoSchema):
         "404": "No such thing in your tenant",
         "429": "Too many requests",
     }
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """Here a generic view is a list with filters and pages, and everything else a plain view; the base class asks for DRF's mixins."""
+        return (self.method == "GET" and isinstance(self.view, GenericAPIView)) or bool(super()._is_list_view(serializer))
 
     def _get_response_bodies(self, *args: Any, **kwargs: Any) -> Any:
         bodies = super()._get_response_bodies(*args, **kwargs)

@@ -1,7 +1,9 @@
 """Secrets at rest: a text goes in, a token comes out that only this platform's keys open. Fernet (AES-128-CBC + HMAC-SHA256), with rotation.
 
-The first key of ENCRYPTION_KEYS seals; all of them open. Without it the key is derived from SECRET_KEY, so that the embedded default needs
-no set-up; then a new SECRET_KEY makes what was sealed unreadable.
+The first key of ENCRYPTION_KEYS seals; all of them open, and last the one that is derived from SECRET_KEY, which is the only one where nothing
+is set: the embedded default needs no set-up, and keys of one's own can come later. Without any, a new SECRET_KEY makes what was sealed unreadable.
+
+A token is bound to its purpose, a constant of the room that seals it: what one room has sealed opens in no other.
 """
 
 import base64
@@ -16,30 +18,33 @@ from mcp_platform import errors
 
 
 class SealBroken(errors.Broken):
-    """A stored secret cannot be opened: none of ENCRYPTION_KEYS has sealed it."""
+    """A stored secret cannot be opened: none of ENCRYPTION_KEYS has sealed it, or for another purpose."""
 
     code = "SEAL_BROKEN"
 
 
-def seal(text: str) -> str:
+_END = "\0"  # of the purpose, inside the token
+
+
+def seal(text: str, *, purpose: str) -> str:
     """An URL-safe token. The same text gives another token each time."""
-    return _keys().encrypt(text.encode()).decode()
+    return _keys().encrypt(f"{purpose}{_END}{text}".encode()).decode()
 
 
-def unseal(token: str) -> str:
+def unseal(token: str, *, purpose: str) -> str:
     """Raises SealBroken."""
     try:
-        return _keys().decrypt(token.encode()).decode()
+        sealed_for, end, text = _keys().decrypt(token.encode()).decode().partition(_END)
     except (InvalidToken, UnicodeDecodeError) as fault:
         raise SealBroken from fault
+    if not end or sealed_for != purpose:
+        raise SealBroken
+    return text
 
 
-def reseal(token: str) -> str:
+def reseal(token: str, *, purpose: str) -> str:
     """The same text under the newest key. Raises SealBroken."""
-    try:
-        return _keys().rotate(token.encode()).decode()
-    except InvalidToken as fault:
-        raise SealBroken from fault
+    return seal(unseal(token, purpose=purpose), purpose=purpose)
 
 
 def _keys() -> MultiFernet:
@@ -48,7 +53,7 @@ def _keys() -> MultiFernet:
 
 @lru_cache(maxsize=4)
 def _ring(given: tuple[str, ...], secret: str) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in given] or [Fernet(_derived(secret))])
+    return MultiFernet([*(Fernet(key) for key in given), Fernet(_derived(secret))])  # the derived one last: it opens what was sealed before
 
 
 def _derived(secret: str) -> bytes:

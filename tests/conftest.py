@@ -1,6 +1,7 @@
 """What every test gets: fresh caches, the platform scope, and servers only where they are there."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ hypothesis_settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True
 )
 hypothesis_settings.load_profile("default")
+TESTS = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,11 +42,28 @@ def _fresh_process() -> Iterator[None]:
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Where tests without a database are tests of pure functions, or start a server of their own: a second pass would only repeat them.
+PURE = ("analytics", "conversations", "dialogues", "e2e", "flows", "nlu", "rehearsal")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--second-pass", action="store_true", help="leave out what does not depend on the database: it has passed before")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `servers` need PostgreSQL and Redis; `./run test` runs them a second time with both, CI insists on it."""
+    if config.getoption("--second-pass"):
+        repeated = [item for item in items if item.path.relative_to(TESTS).parts[0] in PURE and not _uses_the_database(item)]
+        config.hook.pytest_deselected(items=repeated)
+        items[:] = [item for item in items if item not in set(repeated)]
     if settings.DATABASE_URL and settings.REDIS_URL:
         return
     skip = pytest.mark.skip(reason="needs PostgreSQL and Redis: set TEST_DATABASE_URL and TEST_REDIS_URL for ./run test")
     for item in items:
         if "servers" in item.keywords:
             item.add_marker(skip)
+
+
+def _uses_the_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("django_db") is not None or bool({"db", "transactional_db"} & set(fixtures))

@@ -61,6 +61,8 @@ class Chat:
                     return
                 if frame["type"] == "error":
                     raise Refused(frame)
+                if frame["type"] == "ping":  # without an answer the server sends no more than 256 events
+                    socket.send(json.dumps({"type": "pong", "seq": frame["seq"]}))
                 if frame["type"] == "event":
                     yield frame
 

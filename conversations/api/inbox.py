@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from conversations import bodies, desk, handoff
 from conversations.api import hot, inbox_shapes, shapes
 from conversations.models import Handoff
+from conversations.turn import Result
 from mcp_platform.rest import check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
@@ -137,13 +138,17 @@ class HandOverView(APIView):
     permissions: ClassVar = {"POST": "inbox:work"}
 
     @extend_schema(
-        operation_id="conversations_hand_over", request=inbox_shapes.HandOverSerializer, responses={201: inbox_shapes.HandoffSerializer, **CONFLICT}
+        operation_id="conversations_hand_over",
+        request=inbox_shapes.HandOverSerializer,
+        responses={201: inbox_shapes.HandoffSerializer, 202: shapes.AcceptedSerializer, **CONFLICT},
     )
-    def post(self, request: Request, conversation_id: UUID) -> Response:
-        """Take a running conversation from the bot into one's own hands."""
+    def post(self, request: Request, conversation_id: UUID) -> HttpResponse:
+        """Take a running conversation from the bot into one's own hands. While a call is under way it is accepted (202), and is in the queue when
+        the turn has run."""
         by = principal_of(request)
         given = check_body(request.data or {}, inbox_shapes.HandOverSerializer)
-        return Response(desk.item(handoff.hand_over(by.tenant, conversation_id=conversation_id, by=by, **given)), status=201)
+        found = handoff.hand_over(by.tenant, conversation_id=conversation_id, by=by, **given)
+        return hot.answer(found) if isinstance(found, Result) else Response(desk.item(found), status=201)
 
 
 class AgentsView(APIView):

@@ -25,7 +25,7 @@ class Talk(Stream):
     def __init__(self, asgi: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
         super().__init__(asgi, receive, send)
         self._me = uuid4().hex  # what this socket has typed is not told to itself
-        self._typed_at = 0.0
+        self._typed_at = {True: 0.0, False: 0.0}  # each by itself, so that a stop right after a start is told
 
     def facts(self) -> dict[str, Any]:
         return {"conversation_id": self.conversation_id}
@@ -49,6 +49,19 @@ class Talk(Stream):
         self.principal.require("conversations:write")
         throttling.spend(self.principal)
 
+    def process(self, body: Frame) -> Result:
+        """Runs on a thread of the pool. Raises PlatformError."""
+        return services.process_message(
+            self.principal.tenant,
+            conversation_id=self.conversation_id,
+            content=body["content"],
+            client_message_id=body["client_message_id"],
+            user_id=body.get("user_id", ""),
+            channel=body.get("channel", ""),
+            metadata=body.get("metadata"),
+            hints=body.get("hints"),
+        )
+
     def result_of(self, result: Result) -> dict[str, Any]:
         return result.reply
 
@@ -58,17 +71,7 @@ class Talk(Stream):
         try:
             body = self.body_of(given)
             self.spend()
-            result = await pool.run(
-                services.process_message,
-                self.principal.tenant,
-                conversation_id=self.conversation_id,
-                content=body["content"],
-                client_message_id=body["client_message_id"],
-                user_id=body.get("user_id", ""),
-                channel=body.get("channel", ""),
-                metadata=body.get("metadata"),
-                hints=body.get("hints"),
-            )
+            result = await pool.run(self.process, body)
         except errors.Throttled:
             raise
         except PlatformError as error:  # of this message; the socket goes on
@@ -102,9 +105,9 @@ class Talk(Stream):
             raise BadFrame("active says whether somebody is typing.", path="$.active", expected="true or false")
         self.principal.require("conversations:write")
         now = time.monotonic()
-        if active and now - self._typed_at < TYPING_SECONDS:
+        if now - self._typed_at[active] < TYPING_SECONDS:
             return
-        self._typed_at = now
+        self._typed_at[active] = now
         by, name = self.typist()
         await pool.run(events.publish_typing, self.conversation_id, by=by, name=name, active=active, source=self._me)
 

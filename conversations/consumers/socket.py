@@ -84,6 +84,7 @@ class Socket:
 
     SUBPROTOCOL: ClassVar[str]
     PERMISSION: ClassVar[str] = ""
+    LONGEST_FRAME: ClassVar[int] = rest.MAX_BODY  # characters
     FRAMES: ClassVar[Mapping[str, Callable[[Any, Frame], Awaitable[None]]]] = {}
 
     def __init__(self, asgi: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
@@ -227,13 +228,17 @@ class Socket:
         text = message.get("text")
         if text is None:
             raise BadFrame("Frames are text, not binary.", path="$", expected="a text frame with a JSON object")
+        if len(text) > self.LONGEST_FRAME:
+            raise rest.PayloadTooLarge(f"A frame has at most {self.LONGEST_FRAME} characters here.", limit_characters=self.LONGEST_FRAME)
         return str(text)
 
     async def _collect(self) -> None:
         """Take frames off the wire even while one is being worked on, so that a disconnect is seen; but not without bound."""
         while True:
             text = await self._next_text()
-            if self._inbox.full() or (self._inbox_bytes and self._inbox_bytes + len(text) > INBOX_BYTES):  # one may be as large as it likes
+            if len(text) > INBOX_BYTES:
+                raise rest.PayloadTooLarge(limit_bytes=INBOX_BYTES, size_bytes=len(text))
+            if self._inbox.full() or self._inbox_bytes + len(text) > INBOX_BYTES:
                 raise errors.Throttled("Too many frames at once; wait for the acks.", retry_after=1)
             self._inbox_bytes += len(text)
             self._inbox.put_nowait(text)

@@ -232,10 +232,10 @@ def stop(run: Run) -> None:
     states.finish(run, "stopped")
 
 
-def human(run: Run) -> None:
+def human(run: Run, reason: str = "asked for") -> None:
     """From now on the bot is silent; an operator's `resume` brings it back."""
     run.say(run.sentence("human"))
-    run.emit("handed_over", handover.terms(run, "asked for"))
+    run.emit("handed_over", handover.terms(run, reason))
     run.left = True
     run.ops.clear()
 

@@ -6,7 +6,7 @@ What is taken out leaves a mask in its place, so that whoever reads the row with
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from flows.core.types import Json
 
@@ -27,16 +27,24 @@ _COUNTED: Final = frozenset(
 
 
 def words_of(values: Iterable[Json]) -> frozenset[str]:
-    """How these values look inside a text."""
+    """How these values, and those that are in them, look inside a text."""
     found = set()
-    for value in values:
-        if isinstance(value, bool) or value is None:
-            continue
+    for value in _leaves(values):
         if isinstance(value, float) and value.is_integer():
             found.add(str(int(value)))
-        if isinstance(value, str | int | float):
-            found.add(str(value).strip())
+        found.add(str(value).strip())
     return frozenset(word for word in found if SHORTEST <= len(word) <= LONGEST_WORD)
+
+
+def _leaves(value: Any) -> Iterator[str | int | float]:
+    if isinstance(value, str | int | float):
+        if not isinstance(value, bool):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from _leaves(value.values())
+    elif isinstance(value, Iterable):
+        for inner in value:
+            yield from _leaves(inner)
 
 
 def values_in(data: Mapping[str, Json], names: Collection[str]) -> Iterator[Json]:
@@ -66,6 +74,12 @@ def put_back(data: Mapping[str, Json], taken: Iterable[tuple[Path, Json]]) -> di
         if isinstance(here, dict) or (isinstance(here, list) and isinstance(last, int) and last < len(here)):
             here[last] = value
     return found
+
+
+def shown_in(taken: Iterable[tuple[Path, Json]], words: Iterable[str]) -> frozenset[str]:
+    """Those of the words that something of what was taken out shows."""
+    texts = "\n".join(str(leaf) for leaf in _leaves(value for _, value in taken))
+    return frozenset(word for word in words if word in texts)
 
 
 def masked_text(text: str, words: Collection[str]) -> str:

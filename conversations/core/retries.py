@@ -1,6 +1,6 @@
 """When an answer will not do, and when nothing takes a message: ask again, default values, fallbacks, escalation."""
 
-from conversations.core import filling, handlers, states
+from conversations.core import filling, handlers, handover, states
 from conversations.core.conditions import choose
 from conversations.core.plan import StatePlan
 from conversations.core.run import Run
@@ -92,10 +92,16 @@ def _state_fallback(run: Run, here: StatePlan) -> bool:
 
 
 def escalate(run: Run, why: str) -> None:
-    """To a person if the flow says how, else to its error recovery, else say that it is hopeless and ask again."""
+    """To a person if the flow says how, by a handler or by the terms of the queue, else to its error recovery, else say that it is hopeless
+    and ask again."""
     run.emit("escalated", {"why": why})
     run.note(note="escalated", why=why)
-    hit = handlers.find(run, HandlerTrigger.COMMAND, "human", always=True) or handlers.find(run, HandlerTrigger.ERROR, always=True)
+    hit = handlers.find(run, HandlerTrigger.COMMAND, "human", always=True)
+    if hit is None and handover.wanted(run) and "human" not in run.here().masked:
+        run.consumed = True
+        handlers.human(run, why)
+        return
+    hit = hit or handlers.find(run, HandlerTrigger.ERROR, always=True)
     if hit is not None:
         handlers.fire(run, hit)
     else:

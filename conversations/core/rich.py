@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from conversations.core.scope import Words
 from conversations.core.types import Reply
-from conversations.core.words import folded
 from flows.core.types import Button, Card, Json, Picture, Rich
 
 if TYPE_CHECKING:
@@ -111,12 +110,6 @@ def has_options(parts: Mapping[str, Any]) -> bool:
 
 def offered(parts: Mapping[str, Any]) -> list[Part]:
     return list(options(parts))
-
-
-def by_label(offers: Iterable[Part], text: str) -> Part | None:
-    """The option with this label."""
-    said = folded(text)
-    return next((one for one in offers if said and folded(str(one.get("label", ""))) == said), None)
 
 
 # ── in plain words ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────

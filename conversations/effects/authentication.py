@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from django.core.cache import cache
 
@@ -21,6 +21,7 @@ log = observability.logger(__name__)
 SOONER_SECONDS: Final = 30  # a token is renewed this long before it ends
 UNKNOWN_LIFETIME_SECONDS: Final = 300  # of a token whose issuer does not say
 LONGEST_LIFETIME_SECONDS: Final = 86_400
+PURPOSE: Final = "integrations.token"  # of what is sealed here
 Sign = Callable[[str, str, bytes], Mapping[str, str]]  # method, path with query, body -> headers
 
 
@@ -74,7 +75,7 @@ def _api_key(ask: Ask, how: Mapping[str, Any]) -> Iterator[Credentials]:
     for value in vault.values(ask.tenant, how["secret"]):
         shown = {how["name"]: value}
         if how.get("in", "header") == "query":
-            yield Credentials(params=shown, secrets=(value, quote_plus(value)))
+            yield Credentials(params=shown, secrets=(value, quote(value, safe=""), quote_plus(value)))
         else:
             yield Credentials(headers=shown, secrets=(value,))
 
@@ -117,7 +118,7 @@ def _token_key(ask: Ask, how: Mapping[str, Any]) -> str:
 def _kept(key: str) -> str:
     try:
         sealed = cache.get(key)
-        return sealing.unseal(sealed) if sealed else ""
+        return sealing.unseal(sealed, purpose=PURPOSE) if sealed else ""
     except Exception as fault:  # noqa: BLE001  each cache has its own errors; then a new token is fetched
         log.warning("token_not_kept", fault=type(fault).__name__)
         return ""
@@ -157,7 +158,7 @@ def _token_request(ask: Ask, how: Mapping[str, Any], secret: str) -> outbound.An
 def _keep(key: str, token: str, seconds: int) -> None:
     if seconds > 0:
         try:
-            cache.set(key, sealing.seal(token), seconds)  # sealed: the cache may be a Redis that others read
+            cache.set(key, sealing.seal(token, purpose=PURPOSE), seconds)  # sealed: the cache may be a Redis that others read
         except Exception as fault:  # noqa: BLE001  see _kept
             log.warning("token_not_kept", fault=type(fault).__name__)
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ METHOD: Final = re.compile(r"/?(?P<service>[A-Za-z_][\w.]*)/(?P<method>[A-Za-z_]
 FORGET_SECONDS: Final = 300.0  # how long the answer of a reflection service is believed
 POOLS_KEPT: Final = 200
 MOST_FILES: Final = 200
+MOST_REFLECTED: Final = 8 * outbound.MAX_ANSWER  # bytes that a reflection service may tell of one service
 UNWELL: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "DATA_LOSS"})
 FOR_A_WHILE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
 _METADATA_NAME: Final = re.compile(r"[a-z0-9_.\-]{1,100}")
@@ -71,6 +73,7 @@ def perform(ask: Ask) -> Heard:
 def _once(ask: Ask, channel: Any, wanted: "re.Match[str]", credentials: Credentials, began: float) -> Heard:
     import grpc
     from google.protobuf import json_format, message_factory
+    from google.protobuf.message import DecodeError
 
     veil = Veil(credentials.secrets)
     metadata, message = _metadata(ask, credentials), {name: value for name, value in ask.values.items() if not name.startswith("metadata.")}
@@ -94,9 +97,13 @@ def _once(ask: Ask, channel: Any, wanted: "re.Match[str]", credentials: Credenti
         answer = call(body, timeout=ask.left_ms / 1000, metadata=tuple(metadata.items()))
     except grpc.RpcError as fault:
         return _failure(fault, veil, sent, began)
-    data = json_format.MessageToDict(
-        answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, unquote_int64_if_possible=True
-    )
+    try:
+        data = json_format.MessageToDict(
+            answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, unquote_int64_if_possible=True
+        )
+    except (json_format.Error, DecodeError, TypeError, ValueError) as fault:  # an unknown type in an Any, a Timestamp out of bounds
+        why = veil.text(f"the answer cannot be read as {method.output_type.full_name}: {str(fault)[:300]}")
+        return failed(why, sent=sent, execution_time_ms=_since(began))
     outcome = Outcome(success=True, status_code=0, data=veil.value(cleaned(data)), execution_time_ms=_since(began))
     return Heard(outcome=outcome, sent=sent)
 
@@ -177,21 +184,6 @@ def uploaded(descriptor_set: str) -> Any:
         raise NotDescribed("The descriptor set cannot be read.") from fault
 
 
-def services_of(descriptor_set: str) -> list[str]:
-    """`package.Service/Method` of every unary method of an uploaded set. Raises NotDescribed."""
-    from google.protobuf import descriptor_pb2
-
-    uploaded(descriptor_set)
-    files = descriptor_pb2.FileDescriptorSet.FromString(base64.b64decode(descriptor_set)).file
-    return [
-        f"{file.package + '.' if file.package else ''}{service.name}/{method.name}"
-        for file in files
-        for service in file.service
-        for method in service.method
-        if not (method.client_streaming or method.server_streaming)
-    ]
-
-
 def _method(pool: Any, wanted: "re.Match[str]") -> Any:
     try:
         return pool.FindServiceByName(wanted["service"]).methods_by_name[wanted["method"]]
@@ -216,28 +208,47 @@ def _pool(ask: Ask, channel: Any, metadata: Mapping[str, str]) -> Any:
 
 def _reflected(ask: Ask, channel: Any, metadata: Mapping[str, str]) -> Any:
     """Ask the server for the file of the service, and then for every file that this one needs."""
-    import grpc
     from google.protobuf import descriptor_pb2
+    from google.protobuf.message import DecodeError
     from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     files: dict[str, Any] = {}
     symbol = ask.endpoint.strip().lstrip("/").split("/")[0]
-    questions = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)]
+    questions, left = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)], MOST_REFLECTED
     while questions:
+        told = _told(stub.ServerReflectionInfo(iter(questions), timeout=ask.left_ms / 1000, metadata=tuple(metadata.items())), len(questions), left)
+        left -= sum(answer.ByteSize() for answer in told)
         try:
-            told = list(stub.ServerReflectionInfo(iter(questions), timeout=ask.left_ms / 1000, metadata=tuple(metadata.items())))
-        except grpc.RpcError as fault:
-            raise _not_told(fault) from fault
-        for answer in told:
-            for raw in answer.file_descriptor_response.file_descriptor_proto:
-                file = descriptor_pb2.FileDescriptorProto.FromString(raw)
-                files[file.name] = file
+            found = [
+                descriptor_pb2.FileDescriptorProto.FromString(raw) for answer in told for raw in answer.file_descriptor_response.file_descriptor_proto
+            ]
+        except DecodeError as fault:
+            raise NotDescribed("The server's reflection service told no file that can be read.") from fault
+        files |= {file.name: file for file in found}
         needed = {name for file in files.values() for name in file.dependency} - files.keys()
-        if len(files) + len(needed) > MOST_FILES or any(answer.HasField("error_response") for answer in told):
+        if not found or len(files) + len(needed) > MOST_FILES or any(answer.HasField("error_response") for answer in told):
             raise NotDescribed(f"The server's reflection service does not know {symbol[:100]}.")
         questions = [reflection_pb2.ServerReflectionRequest(file_by_filename=name) for name in sorted(needed)]
     return _pool_of(files)
+
+
+def _told(call: Any, count: int, most_bytes: int) -> list[Any]:
+    """At most an answer to each of `count` questions: how many a server sends, and how large they are, is up to it."""
+    import grpc
+
+    answers = []
+    try:
+        for answer in islice(call, count):
+            most_bytes -= answer.ByteSize()
+            if most_bytes < 0:
+                raise NotDescribed("The server's reflection service tells too much; upload a descriptor set.")
+            answers.append(answer)
+    except grpc.RpcError as fault:
+        raise _not_told(fault) from fault
+    finally:
+        call.cancel()
+    return answers
 
 
 def _not_told(fault: Any) -> errors.PlatformError:

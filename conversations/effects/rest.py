@@ -17,7 +17,14 @@ from mcp_platform import errors, outbound
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _IN_THE_QUERY: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HEADER: Final = re.compile(r"[\x20-\x7e]{0,1000}")
+_SEPARATORS: Final = re.compile(r"[/\\]")
 _RESERVED: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "idempotency-key", "authorization", "cookie"})
+
+
+class PathRefused(errors.Invalid):
+    """A value cannot be a part of the path."""
+
+    code = "INTEGRATION_ERROR"
 
 
 def repeatable(_integration: Integration, request: Mapping[str, Any]) -> bool:
@@ -68,16 +75,27 @@ def _put(parts: Parts, steps: list[str], value: Any) -> None:
 
 
 def joined(base_url: str, endpoint: str, values: dict[str, Any]) -> str:
-    """The endpoint below the base URL, with {name} replaced by values of the request, which are taken out of it. It cannot leave the base."""
+    """The endpoint below the base URL, with {name} replaced by values of the request, which are taken out of it. It cannot leave the base.
+
+    Raises PathRefused.
+    """
     parts = []
     for part in endpoint.split("/"):
         if part in ("", ".", ".."):
             continue
         name = part[1:-1] if part.startswith("{") and part.endswith("}") else ""
-        parts.append(quote(as_text(values.pop(name)), safe="") if name in values else part)
+        parts.append(_segment(name, values.pop(name)) if name in values else part)
     path = "/".join(parts) + ("/" if parts and endpoint.endswith("/") else "")
     base = base_url.rstrip("/")
     return f"{base}/{path}" if path else base_url if urlsplit(base_url).path else f"{base}/"
+
+
+def _segment(name: str, value: Any) -> str:
+    """Raises PathRefused for what would name another resource: nothing at all, or steps up; some servers also read %2F as a separator."""
+    text = as_text(value)
+    if not text or not {".", ".."}.isdisjoint(_SEPARATORS.split(text)):
+        raise PathRefused(f"The value of {{{name[:60]}}} cannot be a part of the path.")
+    return quote(text, safe="")
 
 
 def as_text(value: Any) -> str:
@@ -129,7 +147,10 @@ def _letter(ask: Ask) -> Letter | Heard:
     method = ask.method
     parts = parts_of(method, ask.values, ask.endpoint)
     path = dict(parts.path)
-    url = joined(ask.integration.base_url, ask.endpoint, path)
+    try:
+        url = joined(ask.integration.base_url, ask.endpoint, path)
+    except PathRefused as fault:
+        return failed_by(fault)
     bad = [name for name, value in parts.header.items() if name.lower() in _RESERVED or not _HEADER.fullmatch(as_text(value))]
     if bad:
         return failed(f"the header {bad[0][:60]} cannot be sent with this value")

@@ -240,7 +240,7 @@ def write(
 ) -> str:
     """Everything of the step in one write; the world is told after the commit. Returns the reply as JSON."""
     after = step.snapshot
-    secret = sealed.secrets_of(before, after, step.events, sensitive)
+    secret = sealed.secrets_of(before, after, step.events, sensitive, sealed.remembered(row.snapshot))
     turn = {"id": str(pending.id), "number": pending.number, "status": status}
     reply = events.reply(
         conversation_id=row.id,
@@ -264,7 +264,7 @@ def write(
         locale=after.locale,
         status=after.status.value,
         current_state=after.state,
-        snapshot=store.dump(sealed.closed(codec.snapshot_to_json(after), secret)),
+        snapshot=store.dump(sealed.closed_snapshot(codec.snapshot_to_json(after), secret)),
         awaiting=after.awaiting,
         next_turn=row.next_turn if pending.exists else row.next_turn + 1,
         last_seq=after.seq,
@@ -277,8 +277,11 @@ def write(
         effects=tuple(calls),
         outbox=_announced(row, pending, step, secret, turn, reply["processing_time_ms"]),
     )
+    with_people = row.status == Status.HANDOFF or after.status is Status.HANDOFF
+    if with_people and store.one_statement():
+        raise store.TurnTaken  # the desk's rows belong to the same transaction: the way of the lock has one
     store.save(write, birth)
-    if row.status == Status.HANDOFF or after.status is Status.HANDOFF:
+    if with_people:
         desk.follow(row, write.events, now)
     _tell(row, pending, step, status, calls)
     return body
@@ -327,7 +330,7 @@ def _turn_write(pending: Pending, step: Step, status: str, body: str, secret: Se
 
 def _journal(row: store.Row, pending: Pending, call: Call, secret: Secrets) -> store.EffectWrite:
     asked = {name: value for name, value in codec.effect_to_json(call).items() if name not in ("type", "effect_id", "step_key")}
-    request = store.dump(sealed.closed(asked, secret, (["request"],) if secret.words else ()))
+    request = store.dump(sealed.closed(asked, secret, (["request"],) if secret.told else ()))
     key = hashlib.sha256(f"{row.id}|{pending.number}|{call.step_key}".encode()).hexdigest()
     return store.EffectWrite(
         id=uuid.uuid4(),

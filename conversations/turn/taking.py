@@ -6,7 +6,7 @@ No transaction is open during a call to the outside.
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -247,7 +247,7 @@ def _waiting(row: store.Row, request: Mapping[str, Any]) -> Mapping[str, Any]:
         held = step.snapshot_in(row)
     except UNREADABLE:
         return request
-    return sealed.closed_request(request, sealed.secrets_in(held, queries.sensitive_slots(held)), wordless=True)
+    return sealed.closed_request(request, _known(row, held, queries.sensitive_slots(held)), wordless=True)
 
 
 def _begins_session(tenant: Tenant, row: store.Row, order: Order) -> bool:
@@ -354,7 +354,11 @@ def _kept(row: store.Row, result: Mapping[str, Any]) -> Mapping[str, Any]:
     if not sealed.holds(row.snapshot):
         return result
     held = step.snapshot_in(row)
-    return sealed.closed(result, sealed.secrets_in(held, held.sensitive))
+    return sealed.closed(result, _known(row, held, held.sensitive))
+
+
+def _known(row: store.Row, held: Snapshot, sensitive: Collection[str]) -> sealed.Secrets:
+    return sealed.secrets_in(held, sensitive, sealed.remembered(row.snapshot))
 
 
 def _run_queued(tenant: Tenant, conversation_id: UUID, turn_id: UUID, ran: list[Ran]) -> bool:

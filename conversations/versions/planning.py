@@ -170,8 +170,8 @@ def reverted(tenant: Tenant, plan_id: UUID, by: By) -> MigrationPlan:
         held = _locked(tenant, plan_id)
         if not held.run:
             raise errors.PlanRefused("The plan was never applied.", plan=str(plan_id), status=held.status)
-        if held.policy == Policy.DRAIN:
-            raise errors.PlanRefused("A drain moves nothing: there is nothing to take back.", plan=str(plan_id), status=held.status)
+        if held.ends_conversations:
+            raise errors.PlanRefused("This drain moves nothing: there is nothing to take back.", plan=str(plan_id), status=held.status)
         held.status = Status.REVERTED
         _save_state(held)
         audit(tenant, actor=actor_of(by), action="migration_plan.revert", target=held, changes={"run": held.run})

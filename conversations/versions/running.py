@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -156,7 +157,7 @@ def run_apply(tenant: Tenant, plan_id: UUID, progress: Progress, *, run: int) ->
     plan = planning.plan(tenant, plan_id)
     if plan.run != run or plan.status != Status.ACTIVE:
         return {"plan": str(plan_id), "run": run, "superseded": True}
-    if plan.policy == MigrationPlan.Policy.DRAIN and plan.at_end == MigrationPlan.AtEnd.EXPIRE:
+    if plan.ends_conversations:
         return _expired(tenant, plan, progress)
     force = True if plan.policy == MigrationPlan.Policy.DRAIN else None
     way, tally, began = turn.way_of(plan, force=force), Tally(), time.monotonic()
@@ -214,10 +215,11 @@ def start_due() -> int:
     due = MigrationPlan.objects.filter(status=Status.ACTIVE, policy=MigrationPlan.Policy.DRAIN, ends_at__lte=Now()).select_related("tenant", "flow")
     found = 0
     for plan in due[:50]:
-        if not MigrationPlan.objects.filter(pk=plan.pk, run=plan.run, status=Status.ACTIVE, ends_at=plan.ends_at).update(ends_at=None):
-            continue
+        with transaction.atomic():  # a drain without an end and without a job would never end
+            if not MigrationPlan.objects.filter(pk=plan.pk, run=plan.run, status=Status.ACTIVE, ends_at=plan.ends_at).update(ends_at=None):
+                continue
+            planning.start_work(plan.tenant, "conversations.apply_plan", f"End of the drain: {plan}", plan, {"run": plan.run}, None)
         found += 1
-        planning.start_work(plan.tenant, "conversations.apply_plan", f"End of the drain: {plan}", plan, {"run": plan.run}, None)
     return found
 
 

@@ -407,7 +407,3 @@ def _refuse_same_names(found: tuple[NamedScript, ...], problems: list[Problem]) 
         if one.name in seen:
             problems.append(Problem(path=f"$.tests[{index}].name", code="duplicate", message="Two tests have this name.", expected="each name once"))
         seen.add(one.name)
-
-
-def tests_to_json(flow_id: str, tests: tuple[NamedScript, ...]) -> dict[str, Json]:
-    return {"flow_id": flow_id, "tests": TESTS.write(tests)}

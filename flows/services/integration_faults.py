@@ -76,12 +76,6 @@ def faults_of(row: Integration) -> list[Fault]:
     return [found for check in CHECKS for found in check(row)]
 
 
-def secret_names(authentication: Json) -> list[str]:
-    """The secrets that a definition refers to."""
-    name = authentication.get("secret") if isinstance(authentication, Mapping) else None
-    return [name] if isinstance(name, str) and name else []
-
-
 def fault(path: str, code: str, message: str, expected: str) -> Fault:
     return {"path": f"$.{path}", "code": code, "message": message, "expected": expected}
 

@@ -33,6 +33,12 @@ class NotChampion(errors.Conflict):
     code = "MODEL_NOT_CHAMPION"
 
 
+class IsRejected(errors.Conflict):
+    """The model was rejected: it never serves."""
+
+    code = "MODEL_IS_REJECTED"
+
+
 class IsChampion(errors.Conflict):
     """The model serves; roll back or promote another one first."""
 

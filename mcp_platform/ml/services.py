@@ -9,15 +9,17 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from mcp_platform import jobs
+from mcp_platform import jobs, observability
 from mcp_platform.errors import Invalid
 from mcp_platform.ml import queries, signing
 from mcp_platform.ml.core.gates import Gate, Gates
-from mcp_platform.ml.errors import GatesClosed, IsChampion, NotChampion, NothingBefore
+from mcp_platform.ml.errors import ArtifactRefused, GatesClosed, IsChampion, IsRejected, NotChampion, NothingBefore
 from mcp_platform.ml.models import Champion, ModelArtifact, ModelVersion
 from mcp_platform.outbox import services as outbox
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
+
+log = observability.logger(__name__)
 
 LONGEST_REASON: Final = 500
 
@@ -96,14 +98,14 @@ def judge(tenant: Tenant, row: ModelVersion) -> list[Gate]:
 def promote(tenant: Tenant, *, model_id: UUID, override: str = "", by: By | str) -> ModelVersion:
     """Let it serve. `override`: the reason for doing so although gates are closed; it is audited.
 
-    Raises ModelNotFound, GatesClosed, ArtifactRefused.
+    Raises ModelNotFound, IsRejected, GatesClosed, ArtifactRefused.
     """
     if len(override) > LONGEST_REASON:
         raise Invalid(
             "The reason is too long.", errors=[{"path": "$.override", "code": "too_long", "message": f"at most {LONGEST_REASON} characters"}]
         )
     with transaction.atomic():
-        row = _locked(tenant, model_id)
+        row = _not_rejected(_locked(tenant, model_id))
         verdicts = judge(tenant, row)
         closed = [gate for gate in verdicts if not gate.passed]
         if closed and not override.strip():
@@ -130,15 +132,15 @@ def _tell_world(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) 
 
 
 def roll_back(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
-    """The model that served before this one serves again. Raises ModelNotFound, NotChampion, NothingBefore."""
+    """The model that served before this one serves again. Raises ModelNotFound, NotChampion, NothingBefore, IsRejected."""
     with transaction.atomic():
         row = _locked(tenant, model_id)
         pointer = Champion.objects.for_tenant(tenant).select_for_update().filter(kind=row.kind, subject=row.subject).first()
         if pointer is None or pointer.model_id != row.pk:
             raise NotChampion(model_id=str(model_id))
-        if pointer.previous is None:
+        if pointer.previous_id is None:
             raise NothingBefore(model_id=str(model_id))
-        before: ModelVersion = pointer.previous
+        before = _not_rejected(_locked(tenant, pointer.previous_id))
         _point(tenant, before, row)
         audit(tenant, actor=actor_of(by), action="model.roll_back", target=before, changes={"number": [row.number, before.number]})
         _tell_world(tenant, before, row)
@@ -163,6 +165,12 @@ def _locked(tenant: Tenant, model_id: UUID) -> ModelVersion:
     return found
 
 
+def _not_rejected(row: ModelVersion) -> ModelVersion:
+    if row.status == ModelVersion.Status.REJECTED:
+        raise IsRejected(model_id=str(row.pk))
+    return row
+
+
 def _point(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) -> None:
     now = timezone.now()
     values = {"model": row, "previous": before, "moved_at": now}
@@ -177,3 +185,23 @@ def _point(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) -> No
 
 def _actor(by: By | str) -> str:
     return by if isinstance(by, str) else actor_of(by)
+
+
+# ── keeping house ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def resign_all() -> tuple[int, int]:
+    """Sign every model anew with the newest of ENCRYPTION_KEYS, so that older keys can be retired. Platform scope.
+
+    How many were signed, and how many are refused: what no key verifies is not what was trained, and stays as it is.
+    """
+    signed = refused = 0
+    for row in ModelVersion.objects.order_by("pk").iterator(chunk_size=200):
+        try:
+            fresh = signing.sign(queries.content(row.tenant_id, row.pk), row)
+        except ArtifactRefused:
+            refused += 1
+            continue
+        signed += ModelVersion.objects.filter(pk=row.pk, signature=row.signature).update(signature=fresh)
+    log.info("models_resigned", count=signed, refused=refused)
+    return signed, refused

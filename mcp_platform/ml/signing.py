@@ -1,7 +1,8 @@
 """A model is code in all but name: it is run only when its bytes are the ones that this platform has trained.
 
 The digest tells damage, the HMAC tells forgery: it also covers which tenant, kind and subject the bytes belong to, so that an artifact cannot be
-moved to another row. Keys are derived from ENCRYPTION_KEYS (any of them verifies, the first signs), else from SECRET_KEY.
+moved to another row. Keys are derived from ENCRYPTION_KEYS and, last, from SECRET_KEY, so that ENCRYPTION_KEYS may be set later: the first
+signs, any of them verifies.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ def _mac(key: bytes, content: bytes, row: ModelVersion) -> str:
 
 
 def _keys() -> tuple[bytes, ...]:
-    return _derived(tuple(settings.ENCRYPTION_KEYS) or (settings.SECRET_KEY,))
+    return _derived((*settings.ENCRYPTION_KEYS, settings.SECRET_KEY))
 
 
 @lru_cache(maxsize=4)

@@ -72,9 +72,7 @@ class Kind:
 KINDS: dict[str, Kind] = {}
 
 
-def kind(
-    name: str, *, reads: str = "conversations:operate", opens: Callable[[Operation], str] | None = None
-) -> Callable[[Work], Work]:
+def kind(name: str, *, reads: str = "conversations:operate", opens: Callable[[Operation], str] | None = None) -> Callable[[Work], Work]:
     """Register the worker function of a kind, in the `tasks` of its app. It may run again after a crash, so it is idempotent or goes on."""
 
     def register(work: Work) -> Work:

@@ -11,7 +11,7 @@ from django.conf import settings
 from mcp_platform import sealing
 from mcp_platform.outbox.core import filters
 from mcp_platform.outbox.core.catalogue import TYPES
-from mcp_platform.outbox.models import Endpoint
+from mcp_platform.outbox.models import PURPOSE, Endpoint
 from mcp_platform.outbox.sinks import kafka
 
 Fault = dict[str, str]
@@ -109,12 +109,12 @@ def _set_headers(row: Endpoint, given: Any) -> list[Fault]:
     """Values are sealed. A value of null keeps the one that is stored: the values are never shown, so a form cannot send them back."""
     if not isinstance(given, Mapping) or len(given) > MOST_HEADERS:
         return [_fault("headers", "invalid", "is no object of headers", f"at most {MOST_HEADERS} names with texts")]
-    stored = json.loads(sealing.unseal(row.sealed_headers)) if row.sealed_headers else {}
+    stored = json.loads(sealing.unseal(row.sealed_headers, purpose=PURPOSE)) if row.sealed_headers else {}
     faults = [fault for name, value in given.items() for fault in _header(name, value, stored)]
     if not faults:
         kept = {name: stored[name] if value is None else value for name, value in given.items()}
         if kept != stored:
-            row.sealed_headers = sealing.seal(json.dumps(kept)) if kept else ""
+            row.sealed_headers = sealing.seal(json.dumps(kept), purpose=PURPOSE) if kept else ""
         row.header_names = sorted(kept)
     return faults
 

@@ -8,6 +8,8 @@ from django.db.models import Q
 from mcp_platform.outbox.core.retries import ATTEMPTS
 from mcp_platform.tenancy.models import Tenant, TenantModel
 
+PURPOSE = "outbox.endpoint"  # of what an endpoint has sealed
+
 
 class OutboxEvent(TenantModel):
     """What has happened, written in the transaction in which it happened. `id` orders the events of one `key`: whoever writes for a key holds

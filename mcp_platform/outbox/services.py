@@ -1,7 +1,6 @@
 """Telling the world: `emit` in the transaction of what has happened, and everything that people do with endpoints and deliveries."""
 
 import base64
-import json
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,13 +18,16 @@ from mcp_platform.outbox import checks, queries
 from mcp_platform.outbox.core import filters
 from mcp_platform.outbox.core.catalogue import TYPES
 from mcp_platform.outbox.errors import DeliveryIsOpen, EndpointHasNoSecret, EndpointIsManaged, EndpointNotFound, EndpointRefused
-from mcp_platform.outbox.models import Delivery, Endpoint, OutboxEvent
+from mcp_platform.outbox.models import PURPOSE, Delivery, Endpoint, OutboxEvent
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
+
+log = observability.logger(__name__)
 
 OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=30)
 PRUNED_AT_ONCE = 2000
+SEALED = ("sealed_headers", "sealed_secret", "sealed_previous")  # columns of an endpoint
 
 
 # ── what has happened ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,7 +66,7 @@ def create_endpoint(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> tup
     if faults:
         raise EndpointRefused(errors=faults)
     secret = new_secret() if row.kind == Endpoint.Kind.WEBHOOK else ""
-    row.sealed_secret = sealing.seal(secret) if secret else ""
+    row.sealed_secret = sealing.seal(secret, purpose=PURPOSE) if secret else ""
     with transaction.atomic():
         _save(row, force_insert=True)
         audit(tenant, actor=actor_of(by), action="endpoint.create", target=row, changes=_shown(row))
@@ -123,7 +125,7 @@ def rotate_secret(tenant: Tenant, *, endpoint_id: UUID, overlap: timedelta = OVE
         row = _locked(tenant, endpoint_id)
         if row.kind != Endpoint.Kind.WEBHOOK:
             raise EndpointHasNoSecret
-        row.sealed_previous, row.sealed_secret = row.sealed_secret, sealing.seal(secret)
+        row.sealed_previous, row.sealed_secret = row.sealed_secret, sealing.seal(secret, purpose=PURPOSE)
         row.previous_until = timezone.now() + overlap
         row.rev += 1
         row.save(update_fields=("sealed_previous", "sealed_secret", "previous_until", "rev", "updated_at"))
@@ -134,12 +136,6 @@ def rotate_secret(tenant: Tenant, *, endpoint_id: UUID, overlap: timedelta = OVE
 
 def new_secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-
-
-def custom_headers(row: Endpoint) -> dict[str, str]:
-    """With their values. Raises SealBroken."""
-    found: dict[str, str] = json.loads(sealing.unseal(row.sealed_headers)) if row.sealed_headers else {}
-    return found
 
 
 def _locked(tenant: Tenant, endpoint_id: UUID) -> Endpoint:
@@ -239,6 +235,22 @@ def prune() -> int:
     alone = OutboxEvent.objects.filter(at__lt=old, fanned_out=True, deliveries=None)
     ids = list(alone.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
     return count + (OutboxEvent.objects.filter(pk__in=ids).delete()[0] if ids else 0)
+
+
+def reseal_all() -> int:
+    """Seal secrets and headers anew with the newest of ENCRYPTION_KEYS, so that older keys can be retired; of how many endpoints. Platform scope.
+
+    Raises SealBroken when a key that has sealed one is not there any more.
+    """
+    count = 0
+    for row in Endpoint.objects.order_by("pk").iterator(chunk_size=200):
+        held = {name: getattr(row, name) for name in SEALED if getattr(row, name)}
+        if held:
+            fresh = {name: sealing.reseal(token, purpose=PURPOSE) for name, token in held.items()}
+            # Not when somebody changes it right now: what he seals is under the newest key already.
+            count += Endpoint.objects.filter(pk=row.pk, **held).update(**fresh)
+    log.info("endpoints_resealed", count=count)
+    return count
 
 
 def count_backlog() -> None:

@@ -64,7 +64,7 @@ def spend(principal: Principal) -> Budget:
 
 def spend_visitor(policy: str, address: str) -> None:
     """Count what somebody without a credential does on a public page: VISITOR_LIMITS by address. Raises TooMany."""
-    _count(policy, str(getattr(settings, VISITOR_LIMITS[policy])), _bucket(address))
+    _count(policy, str(getattr(settings, VISITOR_LIMITS[policy])), network_of(address))
 
 
 VISITOR_LIMITS = {"chat": "CHAT_RATE_LIMIT", "chat-start": "CHAT_START_RATE_LIMIT"}
@@ -76,7 +76,7 @@ def attempt(address: str) -> Iterator[None]:
 
     Taken before, not counted after, so that a burst of parallel guesses gets exactly the limit.
     """
-    bucket = _bucket(address)
+    bucket = network_of(address)
     _count("credentials", settings.ADDRESS_RATE_LIMIT, bucket)
     failed = False
     try:
@@ -105,7 +105,7 @@ def _client(forwarded: str, peer: str) -> str:
     return hops[-min(settings.TRUSTED_PROXIES, len(hops))] if hops else peer
 
 
-def _bucket(address: str) -> str:
+def network_of(address: str) -> str:
     """An IPv6 caller owns a whole /64, so the network is what counts."""
     try:
         parsed = ipaddress.ip_address(address.split("%")[0])

@@ -25,6 +25,7 @@ OVERLAP: Final = timedelta(hours=24)
 LONGEST_OVERLAP: Final = timedelta(days=30)
 LONGEST_VALUE: Final = 8_192  # characters: a key in PEM fits
 NOTED_EVERY: Final = timedelta(minutes=1)  # how exact `last_used_at` is
+PURPOSE: Final = "vault.secret"  # of what is sealed here
 
 Lookup = Callable[[Tenant | UUID, str], list[str]]
 _lookups: list[Lookup] = []
@@ -51,7 +52,8 @@ def create_secret(tenant: Tenant, *, name: str, value: str, description: str = "
     user = by.user if isinstance(by, Principal) else by if isinstance(by, User) else None
     try:
         with transaction.atomic():
-            row = Secret.objects.create(tenant=tenant, name=name, description=description, sealed=sealing.seal(value), created_by=user)
+            token = sealing.seal(value, purpose=PURPOSE)
+            row = Secret.objects.create(tenant=tenant, name=name, description=description, sealed=token, created_by=user)
             audit(tenant, actor=actor_of(by), action="secret.create", target=row, changes={"name": name, "description": description})
     except IntegrityError as taken:
         raise SecretExists(name=name) from taken
@@ -79,7 +81,7 @@ def rotate_secret(tenant: Tenant, *, name: str, value: str, overlap: timedelta =
     with transaction.atomic():
         row = _locked(tenant, name)
         row.previous, row.previous_until = (row.sealed, timezone.now() + overlap) if overlap else ("", None)
-        row.sealed, row.version, row.rotated_at = sealing.seal(value), row.version + 1, timezone.now()
+        row.sealed, row.version, row.rotated_at = sealing.seal(value, purpose=PURPOSE), row.version + 1, timezone.now()
         row.save(update_fields=("previous", "previous_until", "sealed", "version", "rotated_at"))
         changes = {"name": name, "version": row.version, "previous_until": row.previous_until}
         audit(tenant, actor=actor_of(by), action="secret.rotate", target=row, changes=changes)
@@ -134,7 +136,8 @@ def values(tenant: Tenant | UUID, name: str) -> tuple[str, ...]:
     if row.last_used_at is None or row.last_used_at < now - NOTED_EVERY:
         Secret.objects.filter(Q(last_used_at=None) | Q(last_used_at__lt=now - NOTED_EVERY), pk=row.pk).update(last_used_at=now)
     overlapping = row.previous and row.previous_until and row.previous_until > now
-    return (sealing.unseal(row.sealed), sealing.unseal(row.previous)) if overlapping else (sealing.unseal(row.sealed),)
+    tokens = (row.sealed, row.previous) if overlapping else (row.sealed,)
+    return tuple(sealing.unseal(token, purpose=PURPOSE) for token in tokens)
 
 
 # ── housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,9 +147,10 @@ def reseal_all() -> int:
     """Seal every value anew under the newest of ENCRYPTION_KEYS, so that older keys can be retired; how many rows. Platform scope."""
     count = 0
     for row in Secret.objects.order_by("pk").iterator(chunk_size=200):
-        previous = sealing.reseal(row.previous) if row.previous else ""
+        previous = sealing.reseal(row.previous, purpose=PURPOSE) if row.previous else ""
         # Not when somebody rotates it right now: that value is under the newest key already.
-        count += Secret.objects.filter(pk=row.pk, sealed=row.sealed).update(sealed=sealing.reseal(row.sealed), previous=previous)
+        fresh = sealing.reseal(row.sealed, purpose=PURPOSE)
+        count += Secret.objects.filter(pk=row.pk, sealed=row.sealed).update(sealed=fresh, previous=previous)
     log.info("secrets_resealed", count=count)
     return count
 

@@ -230,10 +230,19 @@
     down();
   };
 
-  const begin = async (afresh) => {
+  // What the browser has kept opens nothing any more: it was another key's, or the chat has changed since.
+  const STALE = new Set(["IDEMPOTENCY_KEY_REUSED", "UNAUTHENTICATED", "CONVERSATION_NOT_FOUND"]);
+
+  const begin = async (afresh, again) => {
     if (afresh || !kept("start")) keep("start", random());
     const body = { start_id: kept("start"), ...(kept("token") ? { token: kept("token") } : {}), ...(page.locale ? { locale: page.locale } : {}), afresh: Boolean(afresh) };
     const answer = await fetch(page.session, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" }, credentials: "omit" });
+    if (!answer.ok && !again && STALE.has((await answer.clone().json().catch(() => ({}))).error_code)) {
+      keep("start", "");
+      keep("token", "");
+      wipe();
+      return begin(false, true);
+    }
     if (answer.status === 404) { status("gone", "off"); ready(false); throw new Error("gone"); }
     if (!answer.ok) throw new Error(String(answer.status));
     const found = await answer.json();
@@ -265,13 +274,18 @@
     retry = setTimeout(() => connect(false), seconds * 1000);
   };
 
+  // Another conversation: nothing of this one stays on the page.
+  const wipe = () => {
+    last = history = 0; ended = person = false; agent = ""; waiting.clear();
+    el("lines").replaceChildren();
+    controls();
+  };
+
   const startAgain = () => {
     const old = socket;
     socket = null;
     if (old) old.close();
-    last = history = 0; ended = person = false; agent = ""; waiting.clear();
-    el("lines").replaceChildren();
-    controls();
+    wipe();
     connect(true);
     el("text").focus();
   };

@@ -309,3 +309,6 @@ def test_the_routes_are_in_the_openapi_document() -> None:
     }  # fmt: skip
     assert expected <= operations
     assert "202" in document["paths"][f"{BASE}/{{conversation_id}}/messages"]["post"]["responses"]
+    listed = document["paths"][BASE]["get"]
+    assert {"limit", "offset", "status"} <= {parameter["name"] for parameter in listed["parameters"]}
+    assert listed["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/PaginatedSummaryList")

@@ -1,5 +1,6 @@
 """From the bot to a person and back: the queue, taking, answering, giving back; exactly once and by one agent."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,15 +11,16 @@ from django.utils import timezone
 from conversations import desk, errors, events, handoff, queries, sealed, services
 from conversations.core.types import Snapshot
 from conversations.core.words import sentence
-from conversations.models import Conversation, ConversationEvent, Handoff, Turn
+from conversations.models import Conversation, ConversationEvent, Effect, Handoff, Turn
 from mcp_platform.errors import Conflict, Invalid
 from mcp_platform.tenancy import queries as tenancy
 from mcp_platform.tenancy.models import Role, Tenant
+from mcp_platform.tenancy.permissions import of_role
 from mcp_platform.tenancy.scope import Principal
-from tests.conversations.scenes import at_once, check_log, said
+from tests.conversations.scenes import LandRegister, at_once, calling, check_log, land_register, register_of, said
 from tests.conversations.server import worker
 from tests.conversations.test_properties import replayed
-from tests.factories import TenantFactory, member, published
+from tests.factories import TenantFactory, key, member, published
 from tests.playbook import ending, flow, response, to
 
 __all__ = ["worker"]
@@ -72,6 +74,11 @@ class Scene:
     def taken(self) -> Handoff:
         return handoff.take(self.tenant, handoff_id=self.waiting().pk, by=self.ada)
 
+    def interrupted(self, by: Principal, reason: str = "") -> Handoff:
+        row = handoff.hand_over(self.tenant, conversation_id=self.id, by=by, reason=reason)
+        assert isinstance(row, Handoff)
+        return row
+
     def row(self) -> Handoff:
         return Handoff.objects.filter(conversation_id=self.id).latest("opened_at")
 
@@ -113,16 +120,67 @@ def test_while_a_person_is_awaited_the_bot_is_silent_and_the_queue_hears(scene: 
 
 def test_an_operator_takes_a_conversation_from_the_bot(scene: Scene) -> None:
     scene.hears("3")
-    row = handoff.hand_over(scene.tenant, conversation_id=scene.id, by=scene.ada, reason="looks lost")
+    row = scene.interrupted(scene.ada, "looks lost")
     assert (row.status, row.agent, row.reason, scene.status()) == ("taken", scene.ada.actor, "looks lost", "handoff")
     with pytest.raises(Conflict):
-        handoff.hand_over(scene.tenant, conversation_id=scene.id, by=scene.bob)
+        scene.interrupted(scene.bob)
     check_log(scene.id)
+
+
+def waiting_for_the_register(land: LandRegister) -> tuple[Principal, UUID]:
+    """An agent, and a conversation whose call is under way for as long as the register is shut."""
+    tenant = TenantFactory.create()
+    register_of(tenant, land)
+    published(tenant, calling())
+    begun = services.start(tenant, flow_id="register")
+    land.open.clear()
+    services.process_message(tenant, conversation_id=begun.conversation_id, content={"type": "text", "text": "12/4"})
+    return tenancy.principal_of_user(member(tenant, Role.AGENT), tenant), begun.conversation_id
+
+
+def test_behind_a_call_it_is_pending_and_then_in_the_queue(settings: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handoff, "PATIENCE_SECONDS", 0.0)
+    with land_register(settings) as land:
+        agent, conversation = waiting_for_the_register(land)
+        token = key(agent.tenant, of_role(Role.AGENT))
+        answer = client.post(f"/api/v1/conversations/{conversation}/handoff", {}, "application/json", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["turn"]["status"]) == (202, "queued")
+        assert answer.headers["Location"] == f"/api/v1/conversations/{conversation}/turns/3"
+        assert Conversation.objects.get(pk=conversation).status != "handoff"
+        land.open.set()
+        services.perform_effect(agent.tenant, effect_id=Effect.objects.get().pk, attempt=0)
+        services.run_queued(agent.tenant, conversation_id=conversation)
+    assert Handoff.objects.get(conversation_id=conversation).status == "waiting"
+    check_log(conversation)
+
+
+def test_behind_a_short_call_it_waits(settings: Any, worker: Any) -> None:
+    with land_register(settings) as land:
+        agent, conversation = waiting_for_the_register(land)
+        threading.Timer(0.3, land.open.set).start()
+        row = handoff.hand_over(agent.tenant, conversation_id=conversation, by=agent)
+    assert isinstance(row, Handoff)
+    assert (row.status, row.agent) == ("taken", agent.actor)
+    check_log(conversation)
+
+
+def test_escalation_opens_an_entry_where_the_flow_names_a_queue() -> None:
+    tenant = TenantFactory.create()
+    menu = {"type": "intent", "config": {"intent_patterns": ["permit"]}, "transitions": [to("done", "intent_match", "permit")]}
+    document = flow("menu", states={"menu": menu, "done": ending("Done.")}, intents={"permit": {"examples": ["a permit"]}})
+    published(tenant, {**document, "metadata": {**document.get("metadata", {}), "handoff": {"queue": "permits"}}})
+    conversation = services.start(tenant, flow_id="menu").conversation_id
+    for text in ("qwertz", "asdfgh", "yxcvbn"):
+        assert not Handoff.objects.exists()
+        services.process_message(tenant, conversation_id=conversation, content={"type": "text", "text": text})
+    row = Handoff.objects.get(conversation_id=conversation)
+    assert (row.status, row.queue, row.reason) == ("waiting", "permits", "3 messages in a row were not understood")
+    check_log(conversation)
 
 
 def test_the_detail_masks_sensitive_slots(scene: Scene) -> None:
     scene.hears("3")
-    row = handoff.hand_over(scene.tenant, conversation_id=scene.id, by=scene.ada)
+    row = scene.interrupted(scene.ada)
     handoff.resume(scene.tenant, handoff_id=row.pk, by=scene.ada, slots={"phone": "0171 555 0199"})
     found = desk.detail(scene.tenant, desk.handoff(scene.tenant, row.pk))
     assert found["context"]["slots"] == {"storeys": 3, "phone": "•••"}
@@ -246,7 +304,7 @@ def test_an_agent_ends_it(scene: Scene) -> None:
 
 def test_a_user_who_starts_again_leaves_the_queue(scene: Scene) -> None:
     scene.waiting()
-    services.send_command(scene.tenant, conversation_id=scene.id, name="restart")
+    services.process_message(scene.tenant, conversation_id=scene.id, content={"type": "command", "text": "restart"})
     assert (scene.status(), scene.row().status, scene.row().outcome) == ("waiting", "closed", "restarted")
     scene.hears("human")
     assert (Handoff.objects.count(), scene.row().status) == (2, "waiting")
@@ -257,11 +315,11 @@ def test_a_user_who_starts_again_leaves_the_queue(scene: Scene) -> None:
 def test_the_queue_keeps_no_secret(scene: Scene) -> None:
     scene.hears("3")
     scene.hears("0171 555 0199")
-    services.send_command(scene.tenant, conversation_id=scene.id, name="restart")
+    services.process_message(scene.tenant, conversation_id=scene.id, content={"type": "command", "text": "restart"})
     scene.hears("3")
-    row = handoff.hand_over(scene.tenant, conversation_id=scene.id, by=scene.ada)
+    row = scene.interrupted(scene.ada)
     handoff.resume(scene.tenant, handoff_id=row.pk, by=scene.ada, slots={"phone": "0171 555 0199"}, state="lounge")
-    row = handoff.hand_over(scene.tenant, conversation_id=scene.id, by=scene.ada)
+    row = scene.interrupted(scene.ada)
     handoff.reply(scene.tenant, handoff_id=row.pk, text="I shall call 0171 555 0199.", by=scene.ada)
     assert "0171" not in scene.row().last_text
     assert "0171" not in repr(desk.detail(scene.tenant, desk.handoff(scene.tenant, row.pk)))
@@ -273,7 +331,7 @@ def test_replay_is_live_with_people_too(scene: Scene) -> None:
     handoff.reply(scene.tenant, handoff_id=row.pk, text="Yes?", by=scene.ada)
     handoff.transfer(scene.tenant, handoff_id=row.pk, by=scene.ada, agent=scene.bob.actor)
     handoff.resume(scene.tenant, handoff_id=row.pk, by=scene.bob, state="ask", slots={"storeys": 4})
-    again = handoff.hand_over(scene.tenant, conversation_id=scene.id, by=scene.bob)
+    again = scene.interrupted(scene.bob)
     handoff.end(scene.tenant, handoff_id=again.pk, by=scene.bob)
     held = Conversation.objects.get(pk=scene.id)
     at = Snapshot(locale="en", channel="web")

@@ -293,6 +293,7 @@ def test_an_empty_conversation_is_nobodys() -> None:
 # ── whatever the flows and the dialogue ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.timeout(600)  # large flows: half a minute alone, minutes on a busy machine
 @settings(max_examples=60)
 @given(
     known=BOOKS,

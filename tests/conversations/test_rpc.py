@@ -154,9 +154,9 @@ def test_a_button_is_pressed_by_attributes(caller: Caller, tenant: Tenant) -> No
 
 
 def test_the_deadline_bounds_the_wait_and_the_turn_still_ends(caller: Caller, tenant: Tenant, settings: Settings, worker: Any) -> None:
-    published(tenant, calling())
     with land_register(settings) as outside:
         register_of(tenant, outside)
+        published(tenant, calling())
         outside.open.clear()
         caller.call("ProcessMessage", pb.ProcessMessageRequest(conversation_id="x", flow_id="register"))
         pending = caller.say("parcel 7", conversation_id="x", client_message_id="m1", timeout=1.0)
@@ -191,6 +191,7 @@ BAD: list[tuple[Any, grpc.StatusCode, str, str]] = [
     (_process(flow_id="echo", inputs_json="[1]"), BAD_ARGUMENT, "SCHEMA_ERROR", "$.inputs"),
     (_process(flow_id="echo", inputs_json="{"), BAD_ARGUMENT, "SCHEMA_ERROR", "$.inputs_json"),
     (_process(flow_id="echo", content={"text": "a\0b"}), BAD_ARGUMENT, "SCHEMA_ERROR", "$.content.text"),
+    (_process(flow_id="echo", user_id="a\0b"), BAD_ARGUMENT, "SCHEMA_ERROR", "$.user_id"),
     (_process(flow_id="nowhere"), NOT_FOUND, "FLOW_NOT_FOUND", ""),
     (_process(conversation_id=str(uuid.uuid4()), content=WORD), NOT_FOUND, "CONVERSATION_NOT_FOUND", ""),
     (_process(client_message_id="timer:1", flow_id="echo", content=WORD), BAD_ARGUMENT, "SCHEMA_ERROR", "$.client_message_id"),

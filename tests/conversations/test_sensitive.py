@@ -1,17 +1,24 @@
 """Values of sensitive slots: masked for every reader and sealed in the rows; opened, folding the rows still gives the snapshot."""
 
+import re
+from datetime import datetime
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.test import Client
 
-from conversations import queries, resealing, sealed, services
+from conversations import journal, queries, rehearsals, resealing, sealed, services, store
 from conversations.admin.conversations import transcript
+from conversations.core import hiding
+from conversations.core.types import Outcome
 from conversations.models import Conversation, ConversationEvent, Effect, Turn
+from conversations.sealed import Secrets
 from conversations.turn import Result
+from flows.models import Integration
 from mcp_platform.sealing import SealBroken
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import ECHO, check_log, land_register, register_of
@@ -20,6 +27,8 @@ from tests.playbook import ending, flow, response, to
 
 pytestmark = pytest.mark.django_db
 SECRET = "4711"
+# Ids, digests, tokens and fractions of a second: they may have those digits in them by chance.
+CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}|gAAAA[\w=-]+|(?<=:\d\d)\.\d{3,6}")
 
 # Asks for a storey and a pin, and knows the pin as a sensitive slot; the caller does not know it at all.
 SAFE = flow(
@@ -67,17 +76,18 @@ def readers(tenant: Tenant, conversation_id: Any) -> dict[str, str]:
     return {**{path: answer.content.decode() for path, answer in found.items()}, "socket": str(socket), "admin": str(page)}
 
 
-def check_at_rest() -> None:
-    """No row of a conversation holds the value in the clear."""
+def check_at_rest(*secrets: str) -> None:
+    """No row of a conversation holds the values in the clear."""
     for model in (Conversation, Turn, ConversationEvent, Effect):
         for row in model.objects.values():
-            assert SECRET not in str({name: value for name, value in row.items() if not name.endswith("_id") and name != "id"}), (model, row)
+            text = CHANCE.sub("", str([value for value in row.values() if not isinstance(value, UUID | datetime)]))
+            assert [secret for secret in secrets or (SECRET,) if secret in text] == [], (model, row)
 
 
 def check_hidden(tenant: Tenant, conversation_id: Any) -> dict[str, str]:
     check_at_rest()
     shown = readers(tenant, conversation_id)
-    assert [name for name, text in shown.items() if SECRET in text] == []
+    assert [name for name, text in shown.items() if SECRET in CHANCE.sub("", text)] == []
     return shown
 
 
@@ -226,6 +236,137 @@ def test_what_repeats_a_secret_is_sealed_too_and_works(office: Tenant, settings:
     check_log(begun.conversation_id)
 
 
+# Its slot is copied into a variable, a call and what came back; then `rest` may empty it, and copies the copy.
+COPYING = flow(
+    "copying",
+    states={
+        "ask": {"type": "slot_filling", "config": {"required_slots": ["pin"]}, "transitions": [to("call", "slot_filled")]},
+        "call": {
+            "type": "integration",
+            "config": {"integration_id": "land", "endpoint": "parcels", "method": "POST", "request_mapping": {"pin": "slots.pin"}},
+            "transitions": [to("note", "integration_success")],
+        },
+        "note": {
+            **response("Noted.", to("rest")),
+            "entry_actions": [{"type": "set_variable", "name": "copy", "expression": "string(slots.pin) + '!'"}],
+        },
+        "rest": {
+            **response("It was {{ variables.copy }}", to("rest")),
+            "entry_actions": [
+                {"type": "clear_variable", "slot": "pin"},
+                {"type": "set_variable", "name": "again", "expression": "'again ' + variables.copy"},
+            ],
+        },
+    },
+    slots={"pin": {"type": "integer", "sensitive": True}},
+    variables={"copy": {"type": "string", "initial": ""}, "again": {"type": "string", "initial": ""}},
+)
+
+
+@pytest.mark.parametrize("words", [("go on",), ("no, 4222",), ("no, 4222", "go on")])
+def test_a_copy_stays_hidden_when_the_slot_has_another_value_or_none(office: Tenant, settings: Any, words: tuple[str, ...]) -> None:
+    with land_register(settings) as server:
+        register_of(office, server)
+        published(office, COPYING)
+        begun = services.start(office, flow_id="copying")
+        say(office, begun.conversation_id, SECRET)
+        journal.deliver(office, effect_id=Effect.objects.get().pk, outcome=Outcome(success=True, data={"told": f"pin {SECRET}"}))
+    for text in (*words, "hello", "hello"):
+        say(office, begun.conversation_id, text)
+        check_at_rest()
+    held = queries.snapshot_of(Conversation.objects.get())
+    assert held.slots.get("pin") != int(SECRET)
+    assert held.frames[0].variables == {"copy": f"{SECRET}!", "again": f"again {SECRET}!"}
+    assert SECRET in str(held.results)
+    context = Client(headers=bearer(office)).get(f"/api/v1/conversations/{begun.conversation_id}").content.decode()
+    assert SECRET not in context
+    assert "again •••!" in context
+    check_log(begun.conversation_id)
+
+
+def test_words_are_remembered_while_the_context_shows_them() -> None:
+    secret = Secrets(frozenset({"pin"}), frozenset({SECRET, "gone"}))
+    shown = {"slots": {}, "frames": [{"variables": {"copy": f"{SECRET}!"}}]}
+    closed = store.dump(sealed.closed_snapshot(shown, secret))
+    assert sealed.opened_text(closed) == shown
+    assert sealed.remembered(closed) == {SECRET}
+    running = store.dump(sealed.closed_snapshot({"awaiting": "e1"}, secret))
+    assert sealed.remembered(running) == {SECRET, "gone"}, "the rest of the turn may repeat them"
+    assert sealed.closed_snapshot({"slots": {}}, secret) == {"slots": {}}
+
+
+# A value with parts, and one that no word gives away.
+TRIP = flow(
+    "trip",
+    states={
+        "ask": {"type": "slot_filling", "config": {"required_slots": ["stay", "ill"]}, "transitions": [to("call", "slot_filled")]},
+        "call": {
+            "type": "integration",
+            "config": {
+                "integration_id": "land",
+                "endpoint": "parcels",
+                "method": "POST",
+                "request_mapping": {"from": "slots.stay.start", "ill": "slots.ill"},
+            },
+            "transitions": [to("note", "integration_success")],
+        },
+        "note": {
+            **response("From {{ slots.stay.start }} to {{ slots.stay.end }}.", to("note")),
+            "entry_actions": [{"type": "set_variable", "name": "copy", "expression": "slots.stay.end + '!'"}],
+        },
+    },
+    slots={"stay": {"type": "date_range", "sensitive": True}, "ill": {"type": "boolean", "sensitive": True}},
+    variables={"copy": {"type": "string", "initial": ""}},
+)
+DATES = ("2031-12-05", "2031-12-09")
+
+
+def test_a_value_with_parts(office: Tenant, settings: Any) -> None:
+    with land_register(settings) as server:
+        register_of(office, server)
+        published(office, TRIP)
+        begun = services.start(office, flow_id="trip", inputs={"stay": {"start": DATES[0], "end": DATES[1]}})
+        say(office, begun.conversation_id, "yes")
+        services.perform_effect(office, effect_id=Effect.objects.get().pk, attempt=0)
+        assert server.requests[0]["body"] == {"from": DATES[0], "ill": True}
+    assert Effect.objects.get().request["request"] == "•••"
+    say(office, begun.conversation_id, "hello")
+    check_at_rest(*DATES)
+    assert queries.snapshot_of(Conversation.objects.get()).frames[0].variables["copy"] == f"{DATES[1]}!"
+    check_log(begun.conversation_id)
+    script = str(rehearsals.record_test(office, conversation_id=begun.conversation_id, by=None).script)
+    assert [date for date in DATES if date in script] == []
+
+
+ASKING = flow(
+    "asking",
+    states={
+        "call": {
+            "type": "integration",
+            "config": {"integration_id": "land", "endpoint": "parcels", "request_mapping": {"ill": "slots.ill"}},
+            "transitions": [to("end", "integration_success")],
+        },
+        "end": ending(),
+    },
+    slots={"ill": {"type": "boolean", "sensitive": True}},
+)
+
+
+def test_a_call_with_a_value_that_no_word_gives_away(office: Tenant) -> None:
+    """Neither "true" nor "7" can be looked for."""
+    Integration.objects.create(tenant=office, integration_id="land", name="Land register", base_url="https://land.example")
+    published(office, ASKING)
+    services.start(office, flow_id="asking", inputs={"ill": True})
+    assert Effect.objects.get().request["request"] == "•••"
+    assert sealed.opened(Effect.objects.get().request)["request"] == {"ill": True}
+
+
+def test_parts_of_a_value_are_words() -> None:
+    value = {"start": "2031-12-05", "end": "2031-12-09", "open": True, "of": ["first", 4711, 2.5, "x", None]}
+    assert hiding.words_of([value]) == {"2031-12-05", "2031-12-09", "first", "4711", "2.5"}
+    assert hiding.words_of([True, None, 7, 300.0]) == {"300", "300.0"}
+
+
 def test_a_queued_message_is_sealed_and_heard(office: Tenant) -> None:
     begun = services.start(office, flow_id="safe", inputs={"storeys": 3})
     say(office, begun.conversation_id, SECRET, defer=True)
@@ -265,6 +406,7 @@ def test_keys_are_rotated(office: Tenant, settings: Any) -> None:
 
 
 def test_a_process_without_the_key_breaks_nothing(office: Tenant, settings: Any) -> None:
+    settings.ENCRYPTION_KEYS = right = [Fernet.generate_key().decode()]
     begun = services.start(office, flow_id="caller")
     say(office, begun.conversation_id, "12")
     say(office, begun.conversation_id, SECRET)
@@ -273,7 +415,7 @@ def test_a_process_without_the_key_breaks_nothing(office: Tenant, settings: Any)
     with pytest.raises(SealBroken):
         say(office, begun.conversation_id, "hello")
     assert Conversation.objects.values().get() == before
-    settings.ENCRYPTION_KEYS = []
+    settings.ENCRYPTION_KEYS = right
     assert say(office, begun.conversation_id, "hello").status == "done"
 
 

@@ -239,7 +239,8 @@ def test_restart_takes_the_current_version(office: Tenant) -> None:
     flow_services.import_flow(office, document=flow("greeter", states={"ask": response("Two.", to("ask"))}), replace=True, by=None)
     flow_services.publish(office, flow_id="greeter", by=None)
     assert say(office, begun.conversation_id, "hello").reply["response"]["text"] == "One."
-    assert services.send_command(office, conversation_id=begun.conversation_id, name="restart").reply["response"]["text"] == "Two."
+    restarted = services.process_message(office, conversation_id=begun.conversation_id, content={"type": "command", "text": "restart"})
+    assert restarted.reply["response"]["text"] == "Two."
     check_log(begun.conversation_id)
 
 

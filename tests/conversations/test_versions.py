@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from conversations import errors, queries, sealed, services, turn, versions
@@ -351,6 +352,35 @@ def test_a_drain_may_end_by_force(office: Tenant) -> None:
     versions.start_due()
     assert work(office).result["migrated"] == 1
     assert version_of(here) == 2
+    versions.revert(office, plan_id=plan.pk, by=None)
+    assert work(office).result["restored"] == 1
+    assert version_of(here) == 1
+    check_log(here)
+
+
+def test_a_drain_that_ends_conversations_has_nothing_to_take_back(office: Tenant) -> None:
+    publish(office, permit("levels", "owner", "holder"))
+    plan = plan_of(office, MAP, policy="drain")
+    versions.apply(office, plan_id=plan.pk, by=None)
+    with pytest.raises(errors.PlanRefused, match="nothing to take back"):
+        versions.revert(office, plan_id=plan.pk, by=None)
+
+
+def test_a_drain_whose_job_could_not_be_started_is_still_due(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(office, "12")
+    publish(office, permit("levels", "owner", "holder"))
+    versions.apply(office, plan_id=plan_of(office, MAP, policy="drain").pk, by=None)
+    MigrationPlan.objects.update(ends_at=timezone.now() - timedelta(seconds=1))
+
+    def die(*_: Any, **__: Any) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("mcp_platform.operations.services.start", die)
+        with pytest.raises(OperationalError):
+            versions.start_due()
+    assert versions.start_due() == 1
+    assert work(office).result["expired"] == 1
 
 
 # ── the way back ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

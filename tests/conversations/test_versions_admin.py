@@ -115,3 +115,13 @@ def test_the_publish_form_leads_running_conversations(office: Tenant) -> None:
     plan = MigrationPlan.objects.get()
     assert (plan.policy, plan.status, plan.at_end) == ("drain", "active", "force")
     assert "Draining" in client.get(page("live", flow.pk)).content.decode()
+
+
+def test_what_a_drain_has_moved_by_force_can_be_taken_back(office: Tenant) -> None:
+    client = staff(office)
+    plan = versions.create(office, flow_id="permit", source=1, fields={"mapping": MAP, "policy": "drain", "at_end": "expire"}, by=None)
+    client.post(page("dry_run", plan.pk))
+    client.post(page("apply", plan.pk))
+    assert "mcp-revert" not in client.get(page("change", plan.pk)).content.decode()
+    MigrationPlan.objects.update(at_end="force")
+    assert "mcp-revert" in client.get(page("change", plan.pk)).content.decode()

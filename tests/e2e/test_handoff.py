@@ -195,6 +195,19 @@ def test_a_cut_is_mended_on_both_sides(stage: Stage) -> None:
     expect(visitor.locator("li.agent")).to_have_count(1)
 
 
+def test_who_comes_back_with_what_opens_nothing_begins_again(stage: Stage) -> None:
+    visitor = window(stage.browser, stage.base, Witness(stage.base))  # its own: a refused session is told in the console
+    visitor.goto(stage.chat)
+    expect(visitor.locator("#lines")).to_contain_text("What is it going to be?")
+    visitor.evaluate("for (const name of Object.keys(localStorage)) if (name.endsWith('.token')) localStorage[name] = 'of another key'")
+    visitor.goto(f"{stage.chat}?locale=de")  # the same start, which is another one by now
+    expect(visitor.locator("#lines")).to_contain_text("Was soll es werden?")
+    visitor.get_by_role("button", name="Büro").click()
+    expect(visitor.locator("#lines")).to_contain_text("How many storeys?")
+    visitor.reload()
+    expect(visitor.locator("li.user")).to_have_count(1)
+
+
 def test_it_fits_a_phone_and_speaks_german(stage: Stage) -> None:
     phone = window(stage.browser, stage.base, stage.witness, 390, 780, "de-DE")
     phone.goto(stage.chat)

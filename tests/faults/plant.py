@@ -316,6 +316,12 @@ class Plant:
         command = [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(port), "--no-migrate"]
         return self._node(name, command, port, start, environment)
 
+    def grpc(self, port: int, *command: str, **environment: str) -> Node:
+        """A server of gRPC, as `./run manage rungrpc` or another command starts it; it is asked through gRPC's own health check."""
+        arguments = [sys.executable, "manage.py", *command, "--host", "127.0.0.1"]
+        arguments += ["--grpc-port", str(port), "--port", str(free_port())] if "--grpc" in command else ["--port", str(port)]
+        return self._node("grpc", arguments, 0, True, environment)
+
     def worker(self, name: str = "worker", *, concurrency: int = 2, include: str = "", start: bool = True, **environment: str) -> Node:
         """Celery's prefork pool, as `./run worker` starts it. `include`: a module of these tests to load."""
         command = [sys.executable, "-m", "celery", "-A", "mcp_platform", "worker", "--concurrency", str(concurrency), "--loglevel", "INFO"]

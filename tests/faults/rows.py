@@ -143,8 +143,7 @@ def listening(tenant: str, url: str) -> str:
     from mcp_platform.tenancy.models import Tenant
 
     fields = {"name": "CRM", "url": url, "timeout_ms": 1000, "max_attempts": 20}
-    row, secret = services.create_endpoint(Tenant.objects.get(pk=tenant), fields=fields, by=None)
-    assert row.pk
+    _, secret = services.create_endpoint(Tenant.objects.get(pk=tenant), fields=fields, by=None)
     return secret
 
 

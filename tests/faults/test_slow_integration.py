@@ -53,8 +53,8 @@ def beside_a_slow_one(plant: Plant, address: str, lanes: int) -> None:
         told = {flow: (round(p95(alone[flow]) * 1000), round(p95(beside[flow]) * 1000)) for flow in alone}
         print(f"p95 in ms, alone and beside {CONVERSATIONS} calls of {SLOW_SECONDS} s: {told}; {under_way} of those were under way")  # noqa: T201
         assert 4 <= under_way <= lanes
-        for flow in alone:  # half a second of slack for a busy machine: who stood in line behind one slow call would wait for seconds
-            assert p95(beside[flow]) <= 2 * p95(alone[flow]) + 0.5, told
+        for flow in alone:  # 150 ms of slack: turns of ten milliseconds double by chance; who stood in line would wait for seconds
+            assert p95(beside[flow]) <= 2 * p95(alone[flow]) + 0.15, told
 
         # What found no lane waits in its row, loses nothing, and is made once.
         until(lambda: plant.ask("open_work", tenant=theirs["tenant"]) == 0, seconds=90, what="every slow turn to end")

@@ -5,8 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from conversations.proto import mcp_v2_pb2 as pb
+from conversations.proto import mcp_v2_pb2_grpc
 from tests.faults.calls import LOST, Caller, counting_register, meanwhile, together
-from tests.faults.plant import Node, Plant, until
+from tests.faults.plant import Node, Plant, free_port, until
 from tests.faults.sockets import Watcher
 
 DRAIN_SECONDS = 2
@@ -135,3 +141,56 @@ def test_a_second_signal_ends_it_at_once(embedded: Plant) -> None:
     until(lambda: node.probe() == 503, seconds=5)
     node.terminate()
     assert node.wait(15) == 0
+
+
+# ── gRPC ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+GRPC = pytest.mark.parametrize("command", [("rungrpc",), ("serve", "--no-migrate", "--grpc")], ids=lambda command: command[0])
+
+
+def health_of(channel: grpc.Channel) -> str:
+    try:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="mcp.v2.MCPEngine"), timeout=5)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+    except grpc.RpcError as fault:
+        return str(fault.code().name)
+
+
+@GRPC
+def test_grpc_says_that_it_leaves_and_still_takes_calls(embedded: Plant, command: tuple[str, ...]) -> None:
+    port = free_port()
+    node = embedded.grpc(port, *command, DRAIN_SECONDS="30")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        until(lambda: health_of(channel) == "SERVING", seconds=60, what=f"gRPC to serve:\n{node.tail()}")
+        node.terminate()
+        until(lambda: health_of(channel) == "NOT_SERVING", seconds=3, what="gRPC to say that it leaves")
+        with pytest.raises(grpc.RpcError) as refused:
+            mcp_v2_pb2_grpc.MCPEngineStub(channel).GetConversationState(pb.GetStateRequest(conversation_id="x"), timeout=5)  # type: ignore[no-untyped-call]  # generated
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED  # an answer: the door is open
+        node.terminate()
+        assert node.wait(15) == 0
+
+
+@GRPC
+def test_grpc_answers_what_is_in_flight(embedded: Plant, command: tuple[str, ...]) -> None:
+    port, answers = free_port(), list[pb.ProcessMessageResponse]()
+    node = embedded.grpc(port, *command)
+    with counting_register(seconds=1.5) as register, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        office = embedded.ask("office", register=register.url, timeout_ms=5000)
+        until(lambda: health_of(channel) == "SERVING", seconds=60, what=f"gRPC to serve:\n{node.tail()}")
+        said = pb.ProcessMessageRequest(
+            conversation_id="mine", flow_id="register", client_message_id="m-1", content=pb.MessageContent(type="text", text="parcel")
+        )
+        credentials = (("authorization", f"Bearer {office['key']}"),)
+
+        def say() -> None:
+            answers.append(mcp_v2_pb2_grpc.MCPEngineStub(channel).ProcessMessage(said, metadata=credentials, timeout=20))  # type: ignore[no-untyped-call]  # generated
+
+        asking = threading.Thread(target=say)
+        asking.start()
+        until(lambda: register.by_word, what="the call to begin")
+        node.terminate()
+        asking.join(30)
+        assert node.wait(40) == 0
+    assert [answer.turn.status for answer in answers] in (["done"], ["running"])
+    assert [turn["status"] for turn in embedded.ask("turns_of_all")][-1] == "done"

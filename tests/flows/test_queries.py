@@ -132,10 +132,10 @@ def test_a_book_holds_everything_that_a_step_can_reach(tenant: Tenant) -> None:
     outer = factories.published(tenant, calling("outer", "middle"))
     factories.published(tenant, greeting("unrelated"))
     where = queries.environment(tenant)
-    programs, current = queries.book_for(tenant, where, [outer.pk])
-    assert set(current) == {"middle", "greeting"}
-    assert {program.flow.flow_id for program in programs.values()} == {"outer", "middle", "greeting"}
-    assert current["middle"] == str(middle.pk)
+    found = queries.book_for(tenant, where, [outer.pk])
+    assert set(found.current) == {"middle", "greeting"}
+    assert {program.flow.flow_id for program in found.programs.values()} == {"outer", "middle", "greeting"}
+    assert found.current["middle"] == str(middle.pk)
     assert set(queries.book_for(tenant, where, [], also=["unrelated", "nowhere"]).current) == {"unrelated"}
 
 

@@ -17,6 +17,7 @@ class Request:
     method: str
     path: str
     query: dict[str, str]
+    target: str  # path and query as they came
     headers: dict[str, str]  # names in lower case
     body: bytes
 
@@ -65,6 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
             method=self.command,
             path=parts.path,
             query=dict(parse_qsl(parts.query)),
+            target=self.path,
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
         )
@@ -178,6 +180,29 @@ class Registry:
     def _slow(self, request: Any, context: Any) -> Any:
         time.sleep(1.0)
         return self._find(request, context)
+
+
+@contextmanager
+def reflection(told: Callable[[str], Iterator[bytes]]) -> Iterator[str]:
+    """The host of a server that has nothing but a reflection service, which answers each question (a symbol or a file name) with these files."""
+    import grpc
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+    class Told(reflection_pb2_grpc.ServerReflectionServicer):  # type: ignore[misc]  # has no types
+        def ServerReflectionInfo(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # noqa: N802  the name is the protocol's
+            for asked in request_iterator:
+                for file in told(asked.file_containing_symbol or asked.file_by_filename):
+                    files = reflection_pb2.FileDescriptorResponse(file_descriptor_proto=[file])
+                    yield reflection_pb2.ServerReflectionResponse(file_descriptor_response=files)
+
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Told(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait(5)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from google.protobuf import any_pb2, descriptor_pb2, timestamp_pb2
 
 from conversations import effects
 from flows import services as flows
@@ -12,7 +13,7 @@ from flows.errors import FieldsRefused
 from flows.models import Integration
 from mcp_platform.tenancy.models import Tenant
 from tests.integrations.asking import ask
-from tests.integrations.outside import Registry, Reply, Web, descriptor_set, registry
+from tests.integrations.outside import Registry, Reply, Web, descriptor_set, reflection, registry
 
 Crm = Callable[..., Integration]
 ORDER = "query Order($id: ID!) { order(id: $id) { state } }"
@@ -128,6 +129,78 @@ def test_a_request_that_does_not_fit_its_message(tenant: Tenant, land: Registry)
     heard = ask(tenant, FIND, {"nummer": "12/4"})
     assert "does not fit registry.v1.FindRequest" in heard.outcome.error
     assert (heard.again, land.got) == (False, [])
+
+
+def reflected(tenant: Tenant, settings: Any, told: Callable[[str], Iterator[bytes]]) -> effects.Heard:
+    with reflection(told) as host:
+        settings.OUTBOUND_ALLOWED_HOSTS = [host]
+        fields = {"type": "grpc", "base_url": f"grpc://{host}"}
+        flows.save_integration(tenant, integration_id="crm", fields=fields, create=True, by=None)
+        return ask(tenant, FIND, timeout_ms=20_000)
+
+
+def test_a_reflection_service_that_never_ends_is_heard_once(tenant: Tenant, settings: Any) -> None:
+    _, service = descriptor_set().file
+    service.ClearField("dependency")
+
+    def told(_asked: str) -> Iterator[bytes]:
+        while True:
+            yield service.SerializeToString()
+
+    assert "does not hold together" in reflected(tenant, settings, told).outcome.error
+
+
+def test_a_reflection_service_that_tells_too_much(tenant: Tenant, settings: Any) -> None:
+    asked: list[str] = []
+
+    def told(name: str) -> Iterator[bytes]:
+        asked.append(name)
+        file = descriptor_pb2.FileDescriptorProto(name=name, dependency=[f"{len(asked)}.proto"])
+        file.source_code_info.location.add(leading_comments="x" * 1_000_000)
+        yield file.SerializeToString()
+
+    outcome = reflected(tenant, settings, told).outcome
+    assert outcome.error == "The server's reflection service tells too much; upload a descriptor set."
+    assert len(asked) <= 9
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ([b"\xff\xff"], "The server's reflection service told no file that can be read."),
+        ([], "The server's reflection service does not know registry.v1.Registry."),
+    ],
+)
+def test_a_reflection_service_that_talks_nonsense(tenant: Tenant, settings: Any, told: list[bytes], error: str) -> None:
+    assert reflected(tenant, settings, lambda _: iter(told)).outcome.error == error
+
+
+def misdescribed() -> str:
+    """registry.v1 as somebody may have it wrong: Find answers with an Any, Slow with a message that has a Timestamp."""
+    shared, service_file = descriptor_set().file
+    shared.dependency.append("google/protobuf/timestamp.proto")
+    when = shared.message_type.add(name="When")
+    when.field.add(name="at", number=1, type=11, label=1, type_name=".google.protobuf.Timestamp")
+    service_file.dependency.append("google/protobuf/any.proto")
+    find, slow, _ = service_file.service[0].method
+    find.output_type, slow.output_type = ".google.protobuf.Any", ".registry.v1.When"
+    known = [descriptor_pb2.FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb) for module in (any_pb2, timestamp_pb2)]
+    return base64.b64encode(descriptor_pb2.FileDescriptorSet(file=[*known, shared, service_file]).SerializeToString()).decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "number"),
+    [
+        ("Find", "x/registry.v1.Unknown"),
+        ("Find", "x/google.protobuf.Timestamp"),
+        ("Slow", "\x08\u07ff\u07ff\u07ff\x7f"),  # seconds, far beyond the year 9999
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_a_failure_and_not_an_unknown_outcome(tenant: Tenant, land: Registry, method: str, number: str) -> None:
+    land_of(tenant, land, descriptor_set=misdescribed())
+    heard = ask(tenant, f"registry.v1.Registry/{method}", {"number": number})
+    assert "the answer cannot be read as" in heard.outcome.error
+    assert (heard.outcome.success, heard.outcome.code, heard.again, heard.well, len(land.got)) == (False, "INTEGRATION_ERROR", False, True, 1)
 
 
 @pytest.mark.parametrize(

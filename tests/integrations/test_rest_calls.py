@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.cache import cache
@@ -55,6 +56,24 @@ def test_a_body_may_be_any_json_or_a_form(tenant: Tenant, web: Web, crm: Crm) ->
     ask(tenant, "token", {"amount": 5, "text": "ä b"}, method="POST")
     assert web.got[1].body == b"amount=5&text=%C3%A4+b"
     assert web.got[1].headers["content-type"] == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "../admin", "a/../../admin", "..\\admin"])
+@pytest.mark.parametrize("name", ["id", "path.id"])
+def test_a_value_of_the_path_cannot_leave_it(tenant: Tenant, web: Web, crm: Crm, name: str, value: str) -> None:
+    crm()
+    outcome = ask(tenant, "parcels/{id}/owner", {name: value}, method="DELETE").outcome
+    assert (outcome.success, outcome.code, outcome.error) == (False, "INTEGRATION_ERROR", "The value of {id} cannot be a part of the path.")
+    assert web.got == []
+
+
+@pytest.mark.parametrize(
+    ("value", "segment"), [("%2e%2e", "%252e%252e"), ("%2E./x", "%252E.%2Fx"), ("...", "..."), (".git", ".git"), (None, "null"), ("?a#b", "%3Fa%23b")]
+)
+def test_other_values_stay_in_their_segment(tenant: Tenant, web: Web, crm: Crm, value: Any, segment: str) -> None:
+    crm()
+    assert ask(tenant, "parcels/{id}/owner", {"id": value}).outcome.success
+    assert web.got[0].target == f"/v1/parcels/{segment}/owner"
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Host", "Idempotency-Key", "cookie"])
@@ -144,6 +163,13 @@ def test_an_echo_does_not_bring_the_secret_back(tenant: Tenant, web: Web, crm: C
     outcome = ask(tenant, "x").outcome
     assert outcome.data["headers"]["authorization"] == "Bearer •••"
     assert "s3cret" not in str(outcome.data)
+
+
+def test_an_echoed_address_does_not_bring_the_key_back(tenant: Tenant, web: Web, crm: Crm, secret: Callable[..., str]) -> None:
+    secret(value="s3cret value/~+")
+    crm(authentication={"type": "api_key", "in": "query", "name": "key", "secret": "CRM_TOKEN"})
+    web.answer = lambda request: Reply(body={"raw": request.target, "form": urlencode(request.query), "value": request.query["key"]})
+    assert ask(tenant, "x").outcome.data == {"raw": "/v1/x?key=•••", "form": "key=•••", "value": "•••"}
 
 
 class Issuer:

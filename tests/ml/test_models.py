@@ -1,20 +1,24 @@
 """Models as rows: kept, judged, promoted, taken back, never served when tampered with, and nobody else's business."""
 
+import json
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
 from django.db import connection
 
 from mcp_platform import errors
 from mcp_platform.ml import queries, services
 from mcp_platform.ml.core.gates import Gate, Metrics, at_least, not_worse
-from mcp_platform.ml.errors import ArtifactRefused, GatesClosed, IsChampion, NotChampion, NothingBefore
+from mcp_platform.ml.errors import ArtifactRefused, GatesClosed, IsChampion, IsRejected, NotChampion, NothingBefore
 from mcp_platform.ml.models import ModelArtifact, ModelVersion
 from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
-from tests.factories import TenantFactory
-from tests.tenancy.clients import client_of
+from tests.factories import TenantFactory, member
+from tests.tenancy.clients import client_of, logged_in
 
 KIND = "tests.score"
 
@@ -102,6 +106,23 @@ def test_what_cannot_be_done(tenant: Tenant) -> None:
         services.promote(tenant, model_id=uuid4(), by=None)
 
 
+def test_what_was_rejected_never_serves(tenant: Tenant) -> None:
+    one, two = trained(tenant), trained(tenant, 0.9)
+    services.promote(tenant, model_id=one.pk, by=None)
+    services.promote(tenant, model_id=two.pk, by=None)
+    services.reject(tenant, model_id=one.pk, by=None)
+    with pytest.raises(IsRejected):
+        services.promote(tenant, model_id=one.pk, override="but I like it", by=None)
+    with pytest.raises(IsRejected):
+        services.roll_back(tenant, model_id=two.pk, by=None)
+    assert [row.status for row in queries.models(tenant).order_by("number")] == ["rejected", "champion"]
+    staff = logged_in(member(tenant))
+    rejected, serving = (staff.get(f"/admin/ml/modelversion/{row.pk}/change/").content.decode() for row in (one, two))
+    assert "Let it serve" not in rejected
+    assert "serve again" not in serving
+    assert "it was rejected" in serving
+
+
 def test_promoting_the_champion_changes_nothing(tenant: Tenant) -> None:
     one, two = trained(tenant), trained(tenant)
     services.promote(tenant, model_id=one.pk, by=None)
@@ -148,6 +169,27 @@ def test_old_keys_still_verify(tenant: Tenant, settings: Any) -> None:
     settings.ENCRYPTION_KEYS = ["new"]
     with pytest.raises(ArtifactRefused):
         queries.content(tenant, row.pk)
+
+
+def test_a_first_key_leaves_earlier_signatures_good(tenant: Tenant, settings: Any) -> None:
+    row = trained(tenant)
+    settings.ENCRYPTION_KEYS = ["first"]
+    assert queries.content(tenant, row.pk) == b"weights"
+
+
+def test_models_are_signed_anew(tenant: Tenant, settings: Any) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [old]
+    row, forged = trained(tenant), trained(tenant, content=b"other")
+    ModelArtifact.objects.filter(model=forged).update(content=b"evil")
+    settings.ENCRYPTION_KEYS = [new, old]
+    told = StringIO()
+    call_command("reseal", json=True, stdout=told)
+    assert {name: json.loads(told.getvalue())[name] for name in ("models", "models_refused")} == {"models": 1, "models_refused": 1}
+    settings.ENCRYPTION_KEYS = [new]
+    assert queries.content(tenant, row.pk) == b"weights"
+    with pytest.raises(ArtifactRefused):
+        queries.content(tenant, forged.pk)
 
 
 # ── tenants and doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -113,8 +113,8 @@ def test_without_endpoints_a_turn_writes_no_event_and_asks_nothing(db: None, dja
 
 def test_a_handoff_and_the_way_back_are_told(office: Tenant) -> None:
     begun = talking.start(office, flow_id="echo")
-    talking.send_command(office, conversation_id=begun.conversation_id, name="human")
-    talking.send_command(office, conversation_id=begun.conversation_id, name="resume")
+    talking.process_message(office, conversation_id=begun.conversation_id, content={"type": "command", "text": "human"})
+    talking.process_message(office, conversation_id=begun.conversation_id, content={"type": "command", "text": "resume"})
     types = [row.type for row in told()]
     assert "conversation.handoff" in types
     assert types.index("conversation.handoff") < types.index("conversation.resumed")

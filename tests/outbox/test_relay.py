@@ -1,10 +1,14 @@
 """Events come out: at least once, in the order of their key, past those that cannot be delivered."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
@@ -62,6 +66,24 @@ def test_an_event_arrives_signed_as_a_cloud_event(office: Tenant, hooks: Receive
     assert delivery.tries[0]["answer"] == "thank you"
     assert secret not in str(delivery.tries)
     assert relay.run_once() == 0
+
+
+def test_keys_are_rotated(office: Tenant, hooks: Receiver, settings: Any) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [old]
+    row, before = endpoint(office, hooks.url, headers={"X-Team": "permits"})
+    _, secret = services.rotate_secret(office, endpoint_id=row.pk, by=None)
+    settings.ENCRYPTION_KEYS = [new, old]
+    told = StringIO()
+    call_command("reseal", json=True, stdout=told)
+    assert json.loads(told.getvalue())["endpoints"] == 1
+    settings.ENCRYPTION_KEYS = [new]
+    tell(office)
+    relay.run_once()
+    (got,) = hooks.got
+    assert got["headers"]["X-Team"] == "permits"
+    for valid in (secret, before):
+        Webhook(valid).verify(got["body"], got["headers"])
 
 
 def test_what_is_rolled_back_is_never_told(office: Tenant, hooks: Receiver) -> None:

@@ -115,3 +115,22 @@ def test_json_is_known_to_twisted_without_parsing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(http, "_parseContentType", http._parseContentType)
     know_json()
     assert {line: http._parseContentType(line) for line in before} == before
+
+
+@pytest.mark.parametrize("entry", ["mcp_platform.asgi", "mcp_platform.wsgi", "mcp_platform.grpc_server"])
+def test_a_web_process_knows_every_job_that_it_enqueues(entry: str, tmp_path: Path) -> None:
+    sources = [
+        file.read_text() for app in ("mcp_platform", "flows", "conversations") for file in (ROOT / app).rglob("*.py") if file.name != "tasks.py"
+    ]
+    wanted = sorted(set(re.findall(r'enqueue\(\s*"([^"]+)"', "\n".join(sources))))
+    assert "operations.run" in wanted
+    code = (
+        f"import django; django.setup(); import importlib; importlib.import_module({entry!r}); from mcp_platform.celery import app; print(*app.tasks)"
+    )
+    kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "POSTGRES_URI")}
+    # Addresses that nobody answers at: only what is loaded is looked at.
+    servers = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0", "LOG_LEVEL": "ERROR"}
+    environment = {**kept, **servers, "STATE_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "mcp_platform.settings"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert [name for name in wanted if name not in ran.stdout.split()] == []

@@ -1,6 +1,7 @@
 """The one HTTP client: what it refuses to call, and what it does when the other side misbehaves."""
 
 import contextlib
+import gzip
 import http.server
 import threading
 import time
@@ -11,6 +12,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from mcp_platform import outbound
+
+BODIES = {"/huge": b"x" * (2 * outbound.MAX_ANSWER), "/encoded/gzip": gzip.compress(b"{}")}
 
 
 class Other(http.server.BaseHTTPRequestHandler):
@@ -26,8 +29,10 @@ class Other(http.server.BaseHTTPRequestHandler):
                     time.sleep(0.1)
         self.send_response(302 if self.path == "/moved" else 200)
         self.send_header("Location", "http://169.254.169.254/latest")
+        if self.path.startswith("/encoded/"):
+            self.send_header("Content-Encoding", self.path.removeprefix("/encoded/"))
         self.end_headers()
-        self.wfile.write(b"x" * (2 * outbound.MAX_ANSWER) if self.path == "/huge" else b'{"ok": true}')
+        self.wfile.write(BODIES.get(self.path, b'{"ok": true}'))
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -62,7 +67,7 @@ def other(settings: Settings) -> Iterator[str]:
 )
 def test_private_addresses_and_other_schemes_are_refused(url: str) -> None:
     with pytest.raises(outbound.AddressRefused):
-        outbound.request("GET", url, timeout_ms=500)
+        outbound.request("GET", url)
 
 
 def test_an_allowed_private_host_is_called(other: str) -> None:
@@ -89,6 +94,16 @@ def test_headers_that_trickle_in_do_not_stretch_the_time(other: str) -> None:
 def test_a_huge_answer_is_cut_off(other: str) -> None:
     with pytest.raises(outbound.AnswerTooLarge):
         outbound.request("GET", f"{other}/huge")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity,gzip"])
+def test_a_compressed_answer_is_refused(other: str, encoding: str) -> None:
+    with pytest.raises(outbound.AnswerEncoded):
+        outbound.request("GET", f"{other}/encoded/{encoding}")
+
+
+def test_an_answer_that_says_it_is_not_compressed_is_taken(other: str) -> None:
+    assert outbound.request("GET", f"{other}/encoded/Identity").body == b'{"ok": true}'
 
 
 def test_nobody_there_is_unreachable(other: str, settings: Settings) -> None:

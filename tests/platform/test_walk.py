@@ -238,8 +238,8 @@ CALLS = [
     Call("POST migration-plans/{active_plan_id}/revert", 202, {}),
     Call("POST conversations/{conversation_id}/handoff", 201, {}),
     Call("GET dead-turns", stranger=200),
-    Call("POST dead-turns/{dead_id}/retry", 202),
-    Call("POST dead-turns/{dead_id}/bury", 200, {"note": "ours-note"}),
+    Call("POST dead-turns/{turn_id}/retry", 202),
+    Call("POST dead-turns/{turn_id}/bury", 200, {"note": "ours-note"}),
     Call("GET inbox/handoffs", stranger=200),
     Call("GET inbox/handoffs/{handoff_id}"),
     Call("POST inbox/handoffs/{handoff_id}/take", 200, {}),
@@ -255,6 +255,11 @@ CALLS = [
     Call("POST inbox/canned-responses", 201, {"shortcut": "new", "texts": {"en": "Hello"}}, stranger=201),
     Call("PUT inbox/canned-responses/{canned_id}", 200, {"shortcut": "new", "texts": {"en": "Hello"}}),
     Call("DELETE inbox/canned-responses/{canned_id}", 204),
+    Call("GET web-chats", stranger=200),
+    Call("POST web-chats", 201, {"name": "new", "flow_id": "ours-flow"}, stranger=400),
+    Call("GET web-chats/{channel_id}"),
+    Call("PATCH web-chats/{channel_id}", 200, {"greeting": "Hello"}),
+    Call("DELETE web-chats/{channel_id}", 204),
 ]
 HOT = {"POST conversations", "POST conversations/{conversation_id}/messages"}  # no sessions there: bearer tokens only
 
@@ -349,7 +354,7 @@ def settled(db: None) -> World:
     Delivery.objects.filter(pk=delivery.pk).update(status="delivered", key="ours-key")
     talk = talking.start(ours, flow_id="ours-flow", user_ref="ours-user")
     waiting = talking.start(ours, flow_id="ours-flow", user_ref="ours-caller").conversation_id
-    talking.send_command(ours, conversation_id=waiting, name="human")
+    talking.process_message(ours, conversation_id=waiting, content={"type": "command", "text": "human"})
     canned = handoff.save_canned(ours, shortcut="ours-hours", texts={"en": "ours-text"}, by=None)
     chat = channels.save(ours, fields={"name": "ours-chat", "flow_id": "ours-flow"}, by=None)
     flows.import_flow(ours, document=greeting("ours-flow", name="ours-flow", description="The second version"), replace=True, by=None)
@@ -376,11 +381,12 @@ def settled(db: None) -> World:
         models.promote(ours, model_id=row.pk, by=None)
     names = {
         "model_id": learned[2].pk, "champion_id": learned[1].pk,
-        "test_id": tested.pk, "replay_id": replayed.pk, "dead_id": dead.pk, "plan_id": plan.pk, "active_plan_id": active.pk,
+        "test_id": tested.pk, "replay_id": replayed.pk, "turn_id": dead.pk, "plan_id": plan.pk, "active_plan_id": active.pk,
         "member_id": member.pk, "key_id": key.pk, "issuer_id": issuer.pk, "flow_id": "ours-flow", "sketch": "ours-sketch", "number": 1,
         "state_id": state.pk, "transition_id": state.transitions.get().pk, "name": "ours-staging", "integration_id": "ours-crm",
         "stub_id": stub.pk, "secret_name": "OURS", "effect_id": called.pk,
         "conversation_id": talk.conversation_id, "handoff_id": Handoff.objects.get(conversation_id=waiting).pk, "canned_id": canned.pk,
+        "channel_id": chat.pk,
         "operation_id": work.pk, "endpoint_id": endpoint.pk, "delivery_id": delivery.pk,
     }  # fmt: skip
     rows: dict[type[Model], Model] = {

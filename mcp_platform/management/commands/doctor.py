@@ -13,7 +13,7 @@ from mcp_platform import health
 from mcp_platform.tenancy import rls, scope, services
 from mcp_platform.tenancy.models import Tenant
 
-NOT_YET = ("SECURITY_HUB_URL",)
+NOT_YET = {"SECURITY_HUB_URL": "", "ENABLE_AB_TESTING": True, "ENABLE_VISUAL_DESIGNER": True}  # and their defaults
 
 
 class Command(BaseCommand):
@@ -50,7 +50,7 @@ def examine() -> dict[str, Any]:
         faults += [f"row-level security: {fault}" for fault in rls.faults()]
         faults += _audit_faults()
         faults += _log_faults()
-    faults += [f"{name} is set, but nothing uses it yet" for name in NOT_YET if getattr(settings, name)]
+    faults += [f"{name} is set, but nothing uses it yet" for name, default in NOT_YET.items() if getattr(settings, name) != default]
     return {"configuration": _configuration(), "components": components, "faults": faults}
 
 

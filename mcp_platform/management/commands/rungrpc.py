@@ -2,11 +2,19 @@
 
 import asyncio
 import signal
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from mcp_platform import departure, observability
+
+if TYPE_CHECKING:
+    from mcp_platform.grpc_server import Server
+
+log = observability.logger(__name__)
 
 
 class Command(BaseCommand):
@@ -31,8 +39,24 @@ class Command(BaseCommand):
         server, loop = Server(host, port), asyncio.get_running_loop()
         await server.start()
         self.stderr.write(f"Serving gRPC on {host}:{server.port}{' with TLS' if settings.GRPC_TLS_CERT else ''}. Ctrl-C stops.")
-        asked = asyncio.Event()
+        asked, hurried = asyncio.Event(), asyncio.Event()
+
+        def told() -> None:
+            (hurried if asked.is_set() else asked).set()
+
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, asked.set)
+            loop.add_signal_handler(name, told)
         await asked.wait()
-        await server.stop()
+        await _leave(server, hurried)
+
+
+async def _leave(server: "Server", hurried: asyncio.Event) -> None:
+    """As `serve` does: DRAIN_SECONDS in which only the health check has changed, then calls in flight have SHUTDOWN_SECONDS. `hurried`: at once."""
+    log.info("leaving", drain_seconds=settings.DRAIN_SECONDS)
+    departure.begin()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(hurried.wait(), settings.DRAIN_SECONDS)
+    departure.end()  # which stops the server
+    either = {asyncio.create_task(server.ended()), asyncio.create_task(hurried.wait())}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    await server.stop(grace=0)

@@ -4,6 +4,8 @@ import gc
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -30,14 +32,14 @@ class Command(BaseCommand):
         require_free(options["host"], options["port"])
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0)
-        if options["grpc"]:
-            self._serve_grpc(options["host"], options["grpc_port"])
-        self.stderr.write(f"Serving http://{options['host']}:{options['port']}/ (admin at /admin/, API documentation at /api/docs/). Ctrl-C stops.")
-        serve(options["host"], options["port"])
+        host, port = options["host"], options["port"]
+        with self._grpc(host, options["grpc_port"]) if options["grpc"] else nullcontext():
+            self.stderr.write(f"Serving http://{host}:{port}/ (admin at /admin/, API documentation at /api/docs/). Ctrl-C stops.")
+            serve(host, port)
 
-    def _serve_grpc(self, host: str, port: int) -> None:
-        import atexit
-
+    @contextmanager
+    def _grpc(self, host: str, port: int) -> Iterator[None]:
+        """Beside the web server. It is stopped before the interpreter ends, which takes the threads away that answer its last calls."""
         from mcp_platform.grpc_server import Beside
 
         server = Beside(host, port)
@@ -45,8 +47,11 @@ class Command(BaseCommand):
             bound = server.start()
         except ImproperlyConfigured as fault:
             raise CommandError(str(fault)) from fault
-        atexit.register(server.stop)
         self.stderr.write(f"Serving gRPC on {host}:{bound}.")
+        try:
+            yield
+        finally:
+            server.stop()
 
 
 def require_free(host: str, port: int) -> None:

@@ -124,12 +124,6 @@ _TYPES: Final = (
         schema=_object({"model": TEXT, "version": ANYTHING, "previous_version": ANYTHING}, ("previous_version",)),
     ),
     EventType(
-        name="experiment.decided",
-        says="An experiment has ended with a decision",
-        key="the experiment",
-        schema=_object({"experiment_id": TEXT, "decision": TEXT, "variant": {"type": ["string", "null"]}}, ("variant",)),
-    ),
-    EventType(
         name="endpoint.test",
         says="Somebody has pressed “send a test event” at an endpoint; only that one gets it",
         key="the endpoint",

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from mcp_platform import outbound, sealing
 from mcp_platform.errors import PlatformError
 from mcp_platform.outbox.core.envelope import CONTENT_TYPE
-from mcp_platform.outbox.models import Endpoint
+from mcp_platform.outbox.models import PURPOSE, Endpoint
 from mcp_platform.outbox.sinks.parcel import Outcome, Parcel
 
 ANSWER_KEPT = 500  # characters
@@ -49,7 +49,7 @@ def _post(endpoint: Endpoint, parcel: Parcel) -> Outcome:
 
 
 def _custom(endpoint: Endpoint) -> dict[str, str]:
-    found: dict[str, str] = json.loads(sealing.unseal(endpoint.sealed_headers)) if endpoint.sealed_headers else {}
+    found: dict[str, str] = json.loads(sealing.unseal(endpoint.sealed_headers, purpose=PURPOSE)) if endpoint.sealed_headers else {}
     return found
 
 
@@ -72,7 +72,7 @@ def _secrets(endpoint: Endpoint, at: datetime) -> list[str]:
     sealed = [endpoint.sealed_secret] if endpoint.sealed_secret else []
     if endpoint.sealed_previous and endpoint.previous_until is not None and endpoint.previous_until > at:
         sealed.append(endpoint.sealed_previous)
-    return [sealing.unseal(one) for one in sealed]
+    return [sealing.unseal(one, purpose=PURPOSE) for one in sealed]
 
 
 def _allowed(endpoint: Endpoint) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
 
-from conversations import pool
+from conversations import channels, pool
 from conversations import services as talking
 from conversations.models import Handoff
 from flows import services as flows
@@ -126,8 +126,9 @@ def _rows_of(tenant: Tenant, flow_id: str) -> dict[str, Any]:
     transition = state.transitions.first()
     assert transition is not None
     waiting = talking.start(tenant, flow_id=flow_id).conversation_id
-    talking.send_command(tenant, conversation_id=waiting, name="human")
+    talking.process_message(tenant, conversation_id=waiting, content={"type": "command", "text": "human"})
     return {
+        "chat": channels.save(tenant, fields={"name": "Chat", "flow_id": flow_id}, by=None).pk,
         "handoff": Handoff.objects.get(conversation_id=waiting).pk,
         "conversation": talking.start(tenant, flow_id=flow_id).conversation_id,
         "state": state.pk,
