@@ -58,7 +58,7 @@ class NothingSerializer(shapes.Plain):
 
 class DeadTurnFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     resolved = django_filters.BooleanFilter(field_name="dead_turn", lookup_expr="isnull", exclude=True, help_text="false: nobody has looked yet")
-    kind = django_filters.MultipleChoiceFilter(choices=Turn.Kind.choices)
+    kind = django_filters.MultipleChoiceFilter(choices=Turn.Kind.choices, distinct=False)
     flow = django_filters.CharFilter(field_name="conversation__flow_key")
     conversation = django_filters.UUIDFilter(field_name="conversation_id")
 

@@ -28,7 +28,7 @@ WORK: Any = {"GET": "inbox:work", "POST": "inbox:work", "PUT": "inbox:work", "PA
 
 
 class HandoffFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
-    status = django_filters.MultipleChoiceFilter(choices=Handoff.Status.choices)
+    status = django_filters.MultipleChoiceFilter(choices=Handoff.Status.choices, distinct=False)
     queue = django_filters.CharFilter()
     agent = django_filters.CharFilter(help_text="An actor such as user:<id>; me is the caller", method="of_agent")
     flow = django_filters.CharFilter(field_name="conversation__flow_key")

@@ -107,7 +107,7 @@ class LiveView(APIView):
 class PlanFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     flow = django_filters.CharFilter(field_name="flow__flow_id")
     environment = django_filters.CharFilter(field_name="environment__name")
-    status = django_filters.MultipleChoiceFilter(choices=MigrationPlan.Status.choices)
+    status = django_filters.MultipleChoiceFilter(choices=MigrationPlan.Status.choices, distinct=False)  # PostgreSQL cannot compare json
 
 
 class PlansView(GenericAPIView[Any]):

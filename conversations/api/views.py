@@ -32,7 +32,7 @@ ORDER = ("created_at", "updated_at", "status", "last_seq")
 
 
 class ConversationFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
-    status = django_filters.MultipleChoiceFilter(choices=[(status, status) for status in shapes.STATUSES])
+    status = django_filters.MultipleChoiceFilter(choices=[(status, status) for status in shapes.STATUSES], distinct=False)
     flow = django_filters.CharFilter(field_name="flow_key")
     user_id = django_filters.CharFilter(field_name="user_ref")
     channel = django_filters.CharFilter()

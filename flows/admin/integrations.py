@@ -202,7 +202,7 @@ def _initial(row: Integration) -> dict[str, Any]:
     return {
         "auth_type": how.get("type", "none"),
         **{field: how.get(member, "") for field, member in AUTH.items()},
-        "header_lines": "\n".join(f"{name}: {value}" for name, value in (row.headers or {}).items()),
+        "header_lines": "\n".join(f"{name}: {value}" for name, value in sorted((row.headers or {}).items())),
         **{name: retry.get(name) for name in RETRY},
         "max_attempts": retry.get("max_attempts", 3 if new else None),
         "idempotent": {"True": "yes", "False": "no"}.get(str(retry.get("idempotent")), ""),

@@ -116,7 +116,8 @@ def test_a_retry_gets_the_same_answer_and_does_nothing(caller: Caller, conversat
     answers = [caller.say("12", conversation_id=conversation_id, flow_id="permit", client_message_id="m1") for _ in range(3)]
     assert [answer.replayed for answer in answers] == [False, True, True]
     assert {answer.response.text for answer in answers} == {"How many storeys?\n\nAre there sprinklers?"}
-    assert {answer.reply_json for answer in answers} == {answers[0].reply_json}
+    first, *others = [json.loads(answer.reply_json) for answer in answers]
+    assert others == [first, first]
     assert Conversation.objects.count() == 1
     assert Turn.objects.count() == 2
     code, info, _ = caller.refused(
