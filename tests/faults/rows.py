@@ -208,7 +208,10 @@ def main() -> None:
         except Exception:  # noqa: BLE001  whoever asked is told
             told = {"fault": traceback.format_exc()}
         finally:
-            connections.close_all()  # the server may be stopped before the next question
+            for held in connections.all():  # the server may be stopped before the next question, and the pool would not notice
+                held.close()
+                if held.vendor == "postgresql":
+                    held.close_pool()  # type: ignore[attr-defined]  # of that engine only
         print(json.dumps(told), flush=True)  # noqa: T201  the answer
 
 
