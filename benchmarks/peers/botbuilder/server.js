@@ -30,8 +30,8 @@ http.createServer((request, response) => {
     const answer = {
       header: (name, value) => response.setHeader(name, value),
       status: (code) => { response.statusCode = code; },
-      send: (body) => response.write(JSON.stringify(body ?? {})),
-      end: () => response.end(),
+      send: (body) => { answer.body = JSON.stringify(body ?? {}); },
+      end: () => response.end(answer.body),  // in one piece: with its length
       socket: request.socket,
     };
     adapter.process(request, answer, talk);
