@@ -292,23 +292,27 @@ def claim_timers() -> int:
         Timer.objects.filter(pk__in=[timer.pk for timer in spent]).update(status=Timer.Status.DEAD, claimed_at=Now())
         Timer.objects.filter(pk__in=[timer.pk for timer in found if timer.attempts < ATTEMPTS]).update(status=Timer.Status.CLAIMED, claimed_at=Now())
         for timer in found:
-            _hand_over("conversations.bury_timer" if timer in spent else "conversations.fire_timer", timer)
+            if timer in spent:
+                _hand_over("conversations.bury_timer", timer)
+            else:
+                _hand_over("conversations.fire_timer", timer, attempt=timer.attempts)
     return len(found)
 
 
-def _hand_over(job: str, timer: Timer) -> None:
-    jobs.enqueue(job, tenant_id=str(timer.tenant_id), conversation_id=str(timer.conversation_id), token=timer.token)
+def _hand_over(job: str, timer: Timer, **more: int) -> None:
+    jobs.enqueue(job, tenant_id=str(timer.tenant_id), conversation_id=str(timer.conversation_id), token=timer.token, **more)
 
 
-def fire_timer(tenant: Tenant, *, conversation_id: UUID, token: str) -> Result | None:
-    """The turn of a due timer; None when it was cancelled or has fired."""
+def fire_timer(tenant: Tenant, *, conversation_id: UUID, token: str, attempt: int) -> Result | None:
+    """The turn of a due timer; None when it was cancelled, has fired, or somebody else has made this `attempt` (they are numbered from 0).
+
+    An attempt is taken before the turn and outside its transaction, so that a timer which kills its worker is counted too; and by number, so that
+    a job which the broker hands over twice counts once. An attempt that came to nothing is followed by the next one when its claim is forgotten.
+    """
     observability.bind(conversation_id=conversation_id)
-    mine = Timer.objects.for_tenant(tenant).filter(token=token, status=Timer.Status.CLAIMED)
-    if mine.filter(attempts__gte=ATTEMPTS).update(status=Timer.Status.DEAD, claimed_at=Now()):  # a broker hands over at once what its worker died of
-        bury_timer(tenant, conversation_id=conversation_id, token=token)
+    mine = Timer.objects.for_tenant(tenant).filter(token=token, status__in=(Timer.Status.PENDING, Timer.Status.CLAIMED), attempts=attempt)
+    if not mine.update(attempts=attempt + 1):
         return None
-    # Counted before it fires and outside its transaction: a timer that kills its worker is counted too.
-    mine.update(attempts=F("attempts") + 1)
     return turn.fire(tenant, conversation_id, token)
 
 

@@ -33,8 +33,8 @@ def run_queued(*, tenant_id: str, conversation_id: str) -> None:
 
 
 @jobs.task("conversations.fire_timer")
-def fire_timer(*, tenant_id: str, conversation_id: str, token: str) -> None:
-    services.fire_timer(_tenant(tenant_id), conversation_id=UUID(conversation_id), token=token)
+def fire_timer(*, tenant_id: str, conversation_id: str, token: str, attempt: int) -> None:
+    services.fire_timer(_tenant(tenant_id), conversation_id=UUID(conversation_id), token=token, attempt=attempt)
 
 
 @jobs.task("conversations.bury_timer")

@@ -243,8 +243,8 @@ def test_timers_are_set_by_the_new_version() -> None:
     cancelled, pending = Timer.objects.order_by("pk")
     assert (cancelled.status, pending.status) == ("cancelled", "pending")
     assert pending.due_at < timezone.now() + timedelta(seconds=61)
-    assert services.fire_timer(tenant, conversation_id=here, token=cancelled.token) is None
-    services.fire_timer(tenant, conversation_id=here, token=pending.token)
+    assert services.fire_timer(tenant, conversation_id=here, token=cancelled.token, attempt=0) is None
+    services.fire_timer(tenant, conversation_id=here, token=pending.token, attempt=0)
     assert said(here)[-1] == "New."
     check_log(here)
 

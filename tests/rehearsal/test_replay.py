@@ -132,7 +132,7 @@ def test_buttons_and_timers_are_translated(office: Tenant) -> None:
     published(office, REMINDER)
     begun = services.start(office, flow_id="reminder")
     token = next(iter(Conversation.objects.get().snapshot["timers"]))
-    services.fire_timer(office, conversation_id=begun.conversation_id, token=token)
+    services.fire_timer(office, conversation_id=begun.conversation_id, token=token, attempt=0)
     # an entry action shifts every number of the log, so tokens of timers and buttons are others
     entry = [{"type": "log_event", "name": "seen"}]
     save(office, changed(REMINDER, ask={"entry_actions": entry}, late={"entry_actions": entry}))
@@ -376,7 +376,7 @@ def test_a_timer_becomes_a_wait(office: Tenant) -> None:
     begun = services.start(office, flow_id="reminder")
     token = next(iter(Conversation.objects.get().snapshot["timers"]))
     ConversationEvent.objects.update(at=ConversationEvent.objects.latest("seq").at - timedelta(days=30))
-    services.fire_timer(office, conversation_id=begun.conversation_id, token=token)
+    services.fire_timer(office, conversation_id=begun.conversation_id, token=token, attempt=0)
     row = rehearsals.record_test(office, conversation_id=begun.conversation_id, by=None)
     assert "wait" in [step["type"] for step in row.script["steps"]]
     assert flow_services.run_tests(office, flow_id="reminder").failed == ()
