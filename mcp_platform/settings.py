@@ -199,6 +199,7 @@ INSTALLED_APPS = [
     "flows",
     "conversations",
     "conversations.analytics",
+    "validation",
 ]
 MIDDLEWARE = [
     "mcp_platform.middleware.entrance",
@@ -244,6 +245,7 @@ STATIC_ROOT = STATE_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns when it is missing; files are served from where they are
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+MEDIA_ROOT = STATE_DIR / "files"  # uploads and what is made of them: read through doors that ask who is there, never served by path
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

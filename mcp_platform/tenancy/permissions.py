@@ -29,24 +29,40 @@ PERMISSIONS: Mapping[str, str] = {
     "events:manage": "Create and change event endpoints, rotate their secrets, send again",
     "models:read": "See trained models, what was measured, and which of them serves",
     "models:write": "Train models, promote, reject and roll them back",
+    "validation:read": "See projects, buildings, models, runs, findings and waivers",
+    "validation:write": "Create projects and buildings, upload models, send live changes",
+    "validation:run": "Start and schedule checks, train the triage",
+    "findings:write": "Comment on findings, assign them, change their state",
+    "waivers:request": "Ask for waivers",
+    "waivers:approve": "Approve and reject waivers that somebody else has asked for",
+    "rules:read": "See jurisdictions, editions, rule sets, rules and where facts come from",
+    "rules:write": "Edit drafts of rule sets, jurisdictions, adoptions, amendments and facts",
+    "rules:publish": "Publish and retire versions of rule sets that somebody else has written",
+    "rules:override": "Override rules for one project, with a reason",
     "operations:cancel": "Stop long-running work that you may see",
 }
 
 ALL: frozenset[str] = frozenset(PERMISSIONS)
-_SEE = frozenset({"tenants:read", "flows:read", "integrations:read", "conversations:read", "channels:read", "models:read"})
+_SEE = frozenset(
+    {"tenants:read", "flows:read", "integrations:read", "conversations:read", "channels:read", "models:read", "validation:read", "rules:read"}
+)
 _TALK = frozenset({"conversations:write"})
+_BUILD = frozenset({"validation:write", "validation:run", "findings:write", "waivers:request"})
 _CONNECT = frozenset({"integrations:write", "integrations:try", "secrets:read", "secrets:write"})
 _OPERATE = frozenset({"conversations:operate", "inbox:work", "metrics:read", "integrations:try", "operations:cancel", "events:read", "events:manage"})
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
-    Role.OWNER: ALL,
+    Role.OWNER: ALL - {"waivers:approve"},  # that takes a code official, also where one person owns everything else
     Role.EDITOR: _SEE
     | _TALK
     | _CONNECT
+    | _BUILD
+    | {"rules:write", "rules:publish"}
     | {"channels:write", "events:read", "flows:write", "flows:publish", "metrics:read", "operations:cancel", "models:write"},
     Role.ANALYST: _SEE | {"events:read", "audit:read", "metrics:read", "conversations:operate"},
-    Role.CODE_OFFICIAL: _SEE | {"audit:read"},
-    Role.OPERATOR: _SEE | _TALK | _OPERATE,
+    Role.CODE_OFFICIAL: _SEE
+    | {"audit:read", "validation:run", "findings:write", "waivers:request", "waivers:approve", "rules:publish", "rules:override"},
+    Role.OPERATOR: _SEE | _TALK | _OPERATE | {"validation:run", "findings:write"},
     Role.AGENT: frozenset({"tenants:read", "conversations:read", "conversations:operate", "inbox:work"}) | _TALK,
     Role.VIEWER: _SEE,
 }

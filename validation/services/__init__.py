@@ -1,0 +1,1 @@
+"""Use cases of the building-code part, by subject."""
