@@ -13,9 +13,6 @@ Json: TypeAlias = Any  # what json.loads returns; a recursive alias costs every 
 Texts: TypeAlias = Mapping[str, str]  # locale ("de", "de-AT"), channel ("sms"), "locale/channel" or "default" -> template source
 
 
-# ── what a bot says beyond words ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
     """What pressing does: open `url`, or send `intent` and `slots`, or say `text`; with none of them it says its label. `label`, `url` and
@@ -188,9 +185,6 @@ class Variable:
     initial: Json
 
 
-# ── configurations, one type per state type ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate:
     """An answer written by a language model. `prompt` is a template; `fallback` (default: the response's own template) is said when none comes."""
@@ -290,9 +284,6 @@ class EndConfig:
 
 
 StateConfig: TypeAlias = ResponseConfig | IntentConfig | SlotFillingConfig | IntegrationConfig | ConditionConfig | WaitConfig | EndConfig
-
-
-# ── actions, one type per action type; all have on_error (+ goto, the state to go to) ───────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,9 +431,6 @@ class Flow:
     metadata: Mapping[str, Json] = field(default_factory=dict)
 
 
-# ── problems ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Severity(StrEnum):
     ERROR = "error"  # refuses a publish
     WARNING = "warning"
@@ -460,9 +448,6 @@ class Problem:
     message: str
     expected: str = ""
     severity: Severity = Severity.ERROR
-
-
-# ── the compiled form ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class EvaluationFailed(Exception):

@@ -13,10 +13,10 @@ from conversations import errors, queries, services, turn
 from conversations.core import machine
 from conversations.core.types import Event
 from conversations.models import Conversation, ConversationEvent, Turn
-from flows import queries as flow_queries
 from flows import services as flow_services
 from flows.core.definition import parse
 from flows.core.program import compile_program
+from flows.queries import programs
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import ECHO, PERMIT, check_log, said
 from tests.factories import TenantFactory, published
@@ -273,7 +273,7 @@ def with_definition(version: Any, document: Any) -> None:
     assert parsed is not None
     program, problems = compile_program(parsed, str(version.pk))
     assert program is not None, problems
-    flow_queries._programs[str(version.pk)] = program
+    programs._programs[str(version.pk)] = program
 
 
 def test_a_step_that_takes_too_long_fails_and_changes_nothing(office: Tenant, settings: Any) -> None:

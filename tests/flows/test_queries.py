@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from flows import errors, queries, services
+from flows.queries import programs
 from mcp_platform.tenancy import scope
 from mcp_platform.tenancy.models import Tenant
 from tests import factories
@@ -17,8 +18,8 @@ from tests.flows.test_services import calling
 
 @pytest.fixture(autouse=True)
 def _empty_caches() -> None:
-    queries._programs.clear()
-    queries._current.clear()
+    programs._programs.clear()
+    programs._current.clear()
 
 
 def test_a_program_is_compiled_once(tenant: Tenant) -> None:
@@ -56,11 +57,11 @@ def test_a_version_that_is_not_there(tenant: Tenant) -> None:
 
 
 def test_many_programs_push_the_oldest_out(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "PROGRAMS_KEPT", 4)
+    monkeypatch.setattr(programs, "PROGRAMS_KEPT", 4)
     versions = [factories.published(tenant, greeting(f"flow{number}")) for number in range(6)]
     for version in versions:
         queries.program_for(version.pk)
-    assert len(queries._programs) <= 4
+    assert len(programs._programs) <= 4
     assert queries.program_for(versions[0].pk).flow.flow_id == "flow0"
 
 
@@ -82,12 +83,12 @@ def test_a_publish_in_another_process_is_seen_when_the_generation_is_looked_at(t
     first = factories.published(tenant)
     where = queries.environment(tenant)
     queries.current_versions(tenant, where)
-    here = dict(queries._current)
+    here = dict(programs._current)
     services.save_draft(tenant, flow_id="greeting", document=greeting(name="New"), by=None)
     second = services.publish(tenant, flow_id="greeting", by=None)
-    queries._current.update(here)  # this process did not notice
+    programs._current.update(here)  # this process did not notice
     assert queries.current_versions(tenant, where) == {"greeting": first.pk}
-    monkeypatch.setattr(queries, "GENERATION_SECONDS", 0.0)
+    monkeypatch.setattr(programs, "GENERATION_SECONDS", 0.0)
     assert queries.current_versions(tenant, where) == {"greeting": second.pk}
 
 
@@ -101,16 +102,16 @@ def test_without_the_shared_cache_the_time_to_live_bounds_the_age(transactional_
     tenant = factories.TenantFactory.create()
     first = factories.published(tenant)
     where = queries.environment(tenant)
-    monkeypatch.setattr(queries, "cache", Away())
-    monkeypatch.setattr(queries, "GENERATION_SECONDS", 0.0)
+    monkeypatch.setattr(programs, "cache", Away())
+    monkeypatch.setattr(programs, "GENERATION_SECONDS", 0.0)
     assert queries.current_versions(tenant, where) == {"greeting": first.pk}
     with CaptureQueriesContext(connection) as asked:
         queries.current_versions(tenant, where)
     assert not asked.captured_queries
-    entry = queries._current[tenant.pk, where.pk]
+    entry = programs._current[tenant.pk, where.pk]
     entry.expires = 0.0
     queries.current_versions(tenant, where)
-    assert queries._current[tenant.pk, where.pk] is not entry
+    assert programs._current[tenant.pk, where.pk] is not entry
 
 
 def test_a_publish_that_is_undone_was_never_seen(transactional_db: None) -> None:
