@@ -13,8 +13,10 @@ import django
 
 django.setup()
 
-from conversations import services, store  # noqa: E402  Django first
+from conversations import services  # noqa: E402  Django first
 from conversations.models import Conversation, Turn  # noqa: E402
+from conversations.store.reading import READ  # noqa: E402
+from conversations.store.writing import statement  # noqa: E402
 from mcp_platform.tenancy import scope  # noqa: E402
 from mcp_platform.tenancy.models import Tenant  # noqa: E402
 
@@ -45,8 +47,8 @@ def _copy(sample: Turn) -> None:
 
 def _script(sample: Turn) -> str:
     conversation = "('00000000-0000-0000-0000-' || lpad(to_hex(:c::bigint), 12, '0'))::uuid"
-    read = _fill(store._READ, iter(["'none-' || :m::text", conversation, _text(str(sample.tenant_id))]))
-    write = store._statement(False, False, True, False, False, False, False)
+    read = _fill(READ, iter(["'none-' || :m::text", conversation, _text(str(sample.tenant_id))]))
+    write = statement(False, False, True, False, False, False, False)
     save = _fill(write, _values(sample, conversation)).replace("AND rev = -1", "AND rev >= 0")
     draws = f"\\set c random(1, {CONVERSATIONS})\n\\set m random(1, 2000000000)\n"
     return f"{draws}{_one_line(read)};\n{_one_line(save)};\n"

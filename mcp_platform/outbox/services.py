@@ -38,7 +38,7 @@ def emit(tenant: Tenant, *, type: str, subject: str, data: Mapping[str, Any], ke
 
     `type` is one of the catalogue; `subject` names the thing, such as `flows/permit`; events of equal `key` are delivered in the order of
     their commits, which is why `key` stays locked until then: call it late. What a conversation does is told by its turns
-    (conversations/store.py), under the conversation's own lock. `data` holds no secrets and no values of sensitive slots.
+    (conversations/store), under the conversation's own lock. `data` holds no secrets and no values of sensitive slots.
     """
     if type not in TYPES:
         raise ValueError(f"{type} is not in the catalogue of events")
