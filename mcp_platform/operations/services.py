@@ -6,14 +6,13 @@ Truth lives in the row, which is written in the business transaction. A worker c
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from django.db import close_old_connections, connection, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -173,8 +172,10 @@ class _beating:  # noqa: N801  reads as `with _beating(…)`
     def _run(self) -> None:
         with scope.tenant_scope(self._tenant):
             while not self._over.wait(HEARTBEAT_SECONDS):
-                with suppress(Exception):  # the database is away: it beats again when it is back
+                try:
                     Operation.objects.filter(pk=self._operation_id, status=Operation.Status.RUNNING).update(heartbeat_at=Now())
+                except DatabaseError as fault:  # away: it beats again when it is back
+                    log.warning("heartbeat_missed", operation_id=str(self._operation_id), fault=repr(fault))
                 close_old_connections()
 
 

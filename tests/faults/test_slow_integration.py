@@ -4,11 +4,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.faults.calls import Caller, counting_register
 from tests.faults.plant import Plant, until
 
+pytestmark = pytest.mark.quiet
 SLOW_SECONDS = 10.0
-CONVERSATIONS = 14  # of the slow tenant: more calls than one tenant has lanes, and than an embedded worker has threads
+CONVERSATIONS = 9  # of the slow tenant: more calls than one tenant has lanes, and than an embedded worker has threads
 TURNS = 12
 LANES = 8
 
