@@ -13,12 +13,12 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from conversations import bodies, pool, queries, services
+from conversations import bodies, queries, services
 from conversations.errors import ConversationNotFound
 from conversations.proto import mcp_v2_pb2 as pb
 from conversations.proto import mcp_v2_pb2_grpc
 from conversations.turn import Result
-from mcp_platform import errors, observability, rest
+from mcp_platform import errors, observability, pool, rest
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.tenancy import authenticators, scope, throttling
 from mcp_platform.tenancy.errors import Unauthenticated

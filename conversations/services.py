@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from conversations import events, hearing, pool, queries, sealed, store, turn
+from conversations import events, hearing, queries, sealed, store, turn
 from conversations.errors import LockTimeout
 from conversations.journal import begin_effect as begin_effect
 from conversations.journal import deliver as deliver
@@ -27,7 +27,7 @@ from conversations.journal import recover_effects as recover_effects
 from conversations.models import Conversation, Timer, Turn
 from conversations.turn import Order, Result
 from flows import queries as flows
-from mcp_platform import departure, jobs, observability, realtime
+from mcp_platform import departure, jobs, observability, pool, realtime
 from mcp_platform.tenancy.models import Tenant
 
 log = observability.logger(__name__)

@@ -49,6 +49,25 @@ INTENTS: dict[str, Any] = {
         "examples": ["what is the travel distance to an exit", "how far may the exit be", "Wie lang darf der Rettungsweg sein?"],
         "labels": _text("Travel distance", "Länge von Rettungswegen"),
     },
+    "check_building": {
+        "patterns": [
+            r"/(check|validate) .*(building|model|house|plans)/",
+            r"/(building|model) .*(comply|compliant|to code)/",
+            r"/(pr(ü|ue)f\w*).*(geb(ä|ae)ude|modell|haus|pl(ä|ae)ne)/",
+        ],
+        "examples": ["check my building", "is my model to code", "validate the plans", "Prüfen Sie mein Gebäude"],
+        "labels": _text("Check my building", "Mein Gebäude prüfen"),
+    },
+    "ask_why": {
+        "patterns": [
+            r"/why (does|do|did|is|are|has) .*(fail|wrong|refused|violat|too|not)/",
+            r"/what.*wrong with/",
+            r"/how (do|can|could) (i|we) fix/",
+            r"/(warum|wieso|weshalb) .*(nicht|durch|fehler|falsch|verst)/",
+        ],
+        "examples": ["why does door 12 fail", "what is wrong with the stair", "how can I fix door 0.S3", "Warum ist Tür 12 durchgefallen?"],
+        "labels": _text("Why something fails", "Warum etwas durchfällt"),
+    },
     "finish": {
         "patterns": [r"/\b(no|nothing|nope|done|bye|goodbye|that.?s (it|all))\b/", r"/\b(nein|nichts|fertig|danke|tsch(ü|ue)ss|das war.?s)\b/"],
         "examples": ["that is all", "no thanks", "Nein danke"],
@@ -84,13 +103,17 @@ HANDLERS: dict[str, Any] = {
         " : ' Ohne Sprinkler gilt der kürzere Grenzwert.') : '' }}",
         "ask_travel_distance",
     ),
+    "check": {"on": "intent", "value": "check_building", "mode": "goto", "target_state": "check", "priority": 40},
+    "why": {"on": "intent", "value": "ask_why", "mode": "goto", "target_state": "explain", "priority": 40},
     "help": {
         "on": "command",
         "value": "help",
         "mode": "inline",
         "response_templates": _text(
-            "I collect the facts of your building and answer code questions about stairs, doors, ramps and travel distance. Say 'start over' for a new building.",
-            "Ich sammle die Angaben zu Ihrem Gebäude und beantworte Fragen zu Treppen, Türen, Rampen und Rettungswegen. Sagen Sie 'von vorn' für ein neues Gebäude.",
+            "I collect the facts of your building and answer code questions about stairs, doors, ramps and travel distance. Say 'check my building' and I "
+            "check its model, then ask why something fails. Say 'start over' for a new building.",
+            "Ich sammle die Angaben zu Ihrem Gebäude und beantworte Fragen zu Treppen, Türen, Rampen und Rettungswegen. Sagen Sie 'Prüfen Sie mein Gebäude', "
+            "und ich prüfe sein Modell; dann fragen Sie, warum etwas durchfällt. Sagen Sie 'von vorn' für ein neues Gebäude.",
         ),
     },
     "not_understood": {
@@ -139,6 +162,34 @@ SLOTS: dict[str, Any] = {
     "sprinklers": {"type": "boolean", "message": _text("Please answer yes or no.", "Bitte antworten Sie mit ja oder nein.")},
 }
 
+CODES = "building_codes"
+INTEGRATION: dict[str, Any] = {
+    "name": "Building codes",
+    "type": "tool",
+    "timeout_ms": 30_000,
+    "options": {"tools": ["validation.run", "validation.findings", "validation.explain"]},
+}
+
+
+def _tool(name: str, tool: str, onward: str, arguments: dict[str, str], answers: dict[str, str]) -> dict[str, Any]:
+    """A state that asks a tool of the platform about the building."""
+    return {
+        "name": name,
+        "type": "integration",
+        "config": {
+            "integration_id": CODES,
+            "endpoint": tool,
+            "timeout_ms": 30_000,
+            "request_mapping": arguments,
+            "response_mapping": answers,
+        },
+        "transitions": [
+            {"condition": "integration_success", "target_state": onward},
+            {"condition": "integration_error", "target_state": "unchecked"},
+        ],
+    }
+
+
 PERMIT_DESK: dict[str, Any] = {
     "flow_id": "permit_desk",
     "tenant_id": "demo",
@@ -146,7 +197,12 @@ PERMIT_DESK: dict[str, Any] = {
     "version": "1",
     "description": "Collects the facts of a building, answers code questions and ends with a summary.",
     "initial_state": "welcome",
-    "variables": {"high_rise": {"type": "bool", "initial": False}},
+    "variables": {
+        "high_rise": {"type": "bool", "initial": False},
+        "standing": {"type": "string", "initial": ""},
+        "worst": {"type": "string", "initial": ""},
+        "explanation": {"type": "string", "initial": ""},
+    },
     "slots": SLOTS,
     "intents": INTENTS,
     "global_handlers": HANDLERS,
@@ -260,6 +316,48 @@ PERMIT_DESK: dict[str, Any] = {
                 {"condition": "timeout", "condition_value": "PT30M", "target_state": "timed_out"},
             ],
         },
+        "check": _tool(
+            "check",
+            "validation.run",
+            "list",
+            {"wait_seconds": "20"},
+            {"standing": "string(response.text)"},
+        ),
+        "list": _tool(
+            "list",
+            "validation.findings",
+            "checked",
+            {"limit": "3", "outcome": "'fail'", "ordering": "'severity'"},
+            {"worst": "string(response.text)"},
+        ),
+        "checked": {
+            "name": "checked",
+            "type": "response",
+            "config": {
+                "response_templates": _text(
+                    "{{ variables.standing }} The worst:\n{{ variables.worst }}",
+                    "Geprüft. {{ variables.standing }} Am schlimmsten:\n{{ variables.worst }}",
+                )
+            },
+            "transitions": [{"condition": "expression", "expression": "true", "target_state": "questions"}],
+        },
+        "explain": _tool("explain", "validation.explain", "explained", {"element": "message.text"}, {"explanation": "string(response.text)"}),
+        "explained": {
+            "name": "explained",
+            "type": "response",
+            "config": {"response_templates": _text("{{ variables.explanation }}", "{{ variables.explanation }}")},
+            "transitions": [{"condition": "expression", "expression": "true", "target_state": "questions"}],
+        },
+        "unchecked": {
+            "name": "unchecked",
+            "type": "response",
+            "config": {
+                "response_templates": _text(
+                    "I cannot answer that from the model: {{ error.message }}", "Das kann ich dem Modell nicht entnehmen: {{ error.message }}"
+                )
+            },
+            "transitions": [{"condition": "expression", "expression": "true", "target_state": "questions"}],
+        },
         "rating": {
             "name": "rating",
             "type": "slot_filling",
@@ -338,6 +436,11 @@ SCRIPT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "no, that's all",
             "5",
         ),
+    ),
+    (
+        "en",
+        "The same architect has the model checked, and asks why",
+        ("Please check my building", "Why does door 0.S3 fail?", "What is wrong with stair B flight 1?", "and why does the chimney fail?"),
     ),
     ("de", "Two facts in one sentence, in German", ("Ein Wohngebäude in Deutschland", "vier", "nein", "Das war's, danke", "überspringen")),
 )

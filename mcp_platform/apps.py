@@ -28,6 +28,8 @@ class AdminConfig(SimpleAdminConfig):
         "flows.admin",
         "conversations.admin",
         "conversations.analytics.admin",
+        "validation.admin",
+        "reports.admin",
     )
 
     def ready(self) -> None:

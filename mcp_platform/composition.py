@@ -13,6 +13,7 @@ from django_prometheus import exports
 
 from mcp_platform import observability, toolkit, tools
 from mcp_platform.tenancy import scope
+from validation import tools as building_codes
 
 log = observability.logger(__name__)
 COUNT_EVERY_SECONDS = 15.0
@@ -20,7 +21,7 @@ _claim: Any = None
 _counted_at = -COUNT_EVERY_SECONDS
 
 
-TOOLS = (tools.TOOLS,)  # what every app offers to machines, in one list
+TOOLS = (tools.TOOLS, building_codes.TOOLS)  # what every app offers to machines, in one list
 
 
 def register_tools() -> None:

@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs know the synchronous one only
 from grpc_reflection.v1alpha import reflection
 
-from conversations import pool, rpc
-from mcp_platform import departure, observability, rest
+from conversations import rpc
+from mcp_platform import departure, observability, pool, rest
 from mcp_platform import health as checks
 
 log = observability.logger(__name__)

@@ -94,6 +94,9 @@ OUTBOX_LAG = Gauge("mcp_outbox_lag_seconds", "Age of the oldest event that an en
 DEAD_TURNS = Gauge("mcp_dead_turns", "Turns that were given up and that no operator has looked at yet", ["tenant_id"])
 DEAD_JOBS = Counter("mcp_dead_jobs_total", "Jobs that were dropped because they killed their workers three times", ["task"])
 TURNS = Counter("mcp_turns_total", "Turns by how they ended", ["tenant_id", "kind", "status"])
+VALIDATION_REQUESTS = Counter("mcp_validation_requests_total", "Checks of buildings asked for", ["building_type", "jurisdiction"])
+VALIDATION_DURATION = Histogram("mcp_validation_duration_seconds", "Time of a check of a building", ["validation_type"])
+VIOLATIONS = Counter("mcp_violations_total", "Violations that were found for the first time", ["severity", "category"])
 
 _LABELS_KEPT = 500
 _seen: dict[str, set[str]] = {}

@@ -20,6 +20,7 @@ ENVIRONMENT = env.str("ENVIRONMENT", default="development")
 DEBUG = env.bool("DEBUG", default=False)
 TESTING = "pytest" in sys.modules
 HTTP_PORT = env.int("HTTP_PORT", default=8002)
+PUBLIC_URL = env.str("PUBLIC_URL", default="") or f"http://localhost:{HTTP_PORT}"  # how people reach us; printed in reports
 GRPC_PORT = env.int("GRPC_PORT", default=50051)
 GRPC_TLS_CERT = env.str("GRPC_TLS_CERT", default="")  # PEM files; both or none
 GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", default="")
@@ -200,6 +201,7 @@ INSTALLED_APPS = [
     "conversations",
     "conversations.analytics",
     "validation",
+    "reports",
 ]
 MIDDLEWARE = [
     "mcp_platform.middleware.entrance",
@@ -246,6 +248,8 @@ STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns when it is missing; files a
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = STATE_DIR / "files"  # uploads and what is made of them: read through doors that ask who is there, never served by path
+MODEL_MAX_BYTES = env.int("MODEL_MAX_BYTES", default=300 * 1000 * 1000)  # of a building model, unpacked
+MODEL_SECONDS = env.int("MODEL_SECONDS", default=900)  # wall clock and processor time of the process that reads one
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -292,6 +296,23 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Analytics", "icon": "monitoring", "to": "analytics.flowanalytics"},
             {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try", "needs": "conversations:write"},
             {"title": "Web chats", "icon": "public", "to": "conversations.webchannel"},
+        ],
+    ),
+    (
+        "Building codes",
+        [
+            {"title": "Projects", "icon": "folder_open", "to": "validation.project"},
+            {"title": "Buildings", "icon": "apartment", "to": "validation.building"},
+            {"title": "Models", "icon": "deployed_code", "to": "validation.modelrevision"},
+            {"title": "Findings", "icon": "rule", "to": "validation.finding", "badge": "validation.admin.findings.critical"},
+            {"title": "Waivers", "icon": "approval", "to": "validation.waiver", "badge": "validation.admin.waivers.waiting"},
+            {"title": "Reports", "icon": "picture_as_pdf", "to": "reports.report"},
+            {"title": "Triage", "icon": "low_priority", "to": "validation.triagereading"},
+            {"title": "Rule sets", "icon": "gavel", "to": "validation.ruleset"},
+            {"title": "Jurisdictions", "icon": "public", "to": "validation.jurisdiction"},
+            {"title": "Editions", "icon": "menu_book", "to": "validation.codeedition", "also": "validation.adoption"},
+            {"title": "Amendments", "icon": "edit_note", "to": "validation.amendment"},
+            {"title": "Facts", "icon": "fact_check", "to": "validation.factdefinition"},
         ],
     ),
     (
@@ -378,6 +399,23 @@ SPECTACULAR_SETTINGS = {
         "PlanPolicyEnum": "conversations.models.MigrationPlan.Policy",
         "DrainEndEnum": "flows.serializers.DRAIN_ENDS",
         "LivePolicyEnum": "flows.serializers.LIVE_POLICIES",
+        "RuleSeverityEnum": "validation.models.rulebook.SEVERITIES",
+        "RuleKindEnum": "validation.models.rulebook.KINDS",
+        "RuleProvenanceEnum": "validation.models.rulebook.PROVENANCE",
+        "RuleSetVersionStateEnum": "validation.models.RuleSetVersion.State",
+        "JurisdictionKindEnum": "validation.models.Jurisdiction.Kind",
+        "FindingStateEnum": "validation.api.findings_shapes.STATES",
+        "FindingSettableStateEnum": "validation.api.findings_shapes.SETTABLE",
+        "WaiverStateEnum": "validation.api.findings_shapes.WAIVER_STATES",
+        "WaiverKindEnum": "validation.api.findings_shapes.WAIVER_KINDS",
+        "RunStateEnum": "validation.models.ValidationRun.State",
+        "ReportStateEnum": "reports.models.Report.State",
+        "ReportVerdictEnum": "reports.api.VERDICTS",
+        "ElementChangeEnum": ["added", "changed", "removed"],
+        "RuleChangeEnum": ["added", "removed", "changed"],
+        "ProblemSeverityEnum": ["error", "warning"],
+        "ReplayVerdictEnum": ["pending", "same", "differs", "skipped", "failed"],
+        "ModelRevisionStateEnum": "validation.models.ModelRevision.State",
     },
 }
 

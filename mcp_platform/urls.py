@@ -8,6 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from conversations import webchat
 from mcp_platform import composition, health
+from reports import pages as report_pages
+from validation.api import live
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
@@ -20,7 +22,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("flows.urls")),
     path("api/v1/", include("conversations.urls")),
     path("api/v1/", include("conversations.analytics.urls")),
+    path("api/v1/", include("validation.urls")),
+    path("api/v1/", include("reports.urls")),
+    path("verify/<str:token>", report_pages.verify, name="reports-verify"),
+    path("reports/file/<str:sealed>", report_pages.link, name="report-link"),
     path("api/schema", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
+    path("api/asyncapi/validation.yaml", live.asyncapi, name="validation-asyncapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema", permission_classes=[], authentication_classes=[]), name="docs"),
     path("chat/<slug:public_id>/", webchat.page, name="chat"),
     path("chat/<slug:public_id>/session", webchat.session, name="chat-session"),

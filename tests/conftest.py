@@ -43,7 +43,7 @@ def _fresh_process() -> Iterator[None]:
 
 
 # Where tests without a database are tests of pure functions, or start a server of their own: a second pass would only repeat them.
-PURE = ("analytics", "conversations", "dialogues", "e2e", "flows", "nlu", "rehearsal")
+PURE = ("analytics", "conversations", "dialogues", "e2e", "flows", "nlu", "rehearsal", "reports", "validation")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,9 +18,9 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.views import APIView
 
-from conversations import bodies, pool, services
+from conversations import bodies, services
 from conversations.turn import Result
-from mcp_platform import errors, observability, rest
+from mcp_platform import errors, observability, pool, rest
 from mcp_platform.tenancy.authenticators import admit
 from mcp_platform.tenancy.scope import Principal, become
 

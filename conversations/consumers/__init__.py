@@ -1,17 +1,16 @@
-"""The sockets (docs/protocol/ws.md). All share `socket`: authentication, frames, pushes and close codes; those over numbered rows `stream`."""
+"""The sockets (docs/protocol/ws.md), all kinds of `mcp_platform.sockets.Socket`; those over numbered rows share `stream`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django.urls import path, re_path
 
-from conversations import store
 from conversations.consumers.conversation import ConversationSocket
 from conversations.consumers.inbox import InboxSocket
 from conversations.consumers.operation import OperationSocket
-from conversations.consumers.socket import NOT_FOUND, Asgi, Socket, error_frame
 from conversations.consumers.visitor import VisitorSocket
 from mcp_platform import errors
+from mcp_platform.sockets import NOT_FOUND, Asgi, Socket, dump, error_frame
 
 __all__ = ["websocket_urlpatterns"]
 
@@ -27,7 +26,7 @@ async def no_such_socket(asgi: Mapping[str, Any], receive: Asgi, send: Asgi) -> 
     """Every other address: accepted first, so that the client can read why."""
     await receive()
     await send({"type": "websocket.accept"})
-    await send({"type": "websocket.send", "text": store.dump(error_frame(errors.NotFound("There is no socket at this address.")))})
+    await send({"type": "websocket.send", "text": dump(error_frame(errors.NotFound("There is no socket at this address.")))})
     await send({"type": "websocket.close", "code": NOT_FOUND, "reason": "no such socket"})
 
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from conversations import bodies, events, pool, queries, services
-from conversations.consumers.socket import Asgi, BadFrame, Frame
+from conversations import bodies, events, queries, services
 from conversations.consumers.stream import BATCH, Stream
 from conversations.turn import Result
-from mcp_platform import errors
+from mcp_platform import errors, pool
 from mcp_platform.errors import PlatformError
+from mcp_platform.sockets import Asgi, BadFrame, Frame
 from mcp_platform.tenancy import throttling
 
 REPLY_SECONDS = 60.0

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from conversations import desk, events, handoff, pool
-from conversations.consumers import socket
-from conversations.consumers.socket import Asgi, BadFrame, Frame, OutOfOrder, Socket
+from conversations import desk, events, handoff
 from conversations.models import AgentPresence
+from mcp_platform import pool, sockets
+from mcp_platform.sockets import Asgi, BadFrame, Frame, OutOfOrder, Socket
 
 HEARTBEAT_SECONDS = 15.0
 GATHER_SECONDS = 0.05  # pushes that come together are answered together
@@ -66,13 +66,13 @@ class InboxSocket(Socket):
 
     async def flow(self) -> float:
         if not self._subscribed:
-            return socket.REREAD_SECONDS
+            return sockets.REREAD_SECONDS
         await asyncio.sleep(GATHER_SECONDS)
         self.wake.clear()
         if time.monotonic() - self._present_at > HEARTBEAT_SECONDS:
             await self._be("")
         await self._tell()
-        return min(socket.REREAD_SECONDS, HEARTBEAT_SECONDS)
+        return min(sockets.REREAD_SECONDS, HEARTBEAT_SECONDS)
 
     async def _tell(self) -> None:
         """What is different from what this client has."""

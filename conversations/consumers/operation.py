@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from conversations import pool
-from conversations.consumers import socket
-from conversations.consumers.socket import Asgi, Frame, Socket
+from mcp_platform import pool, sockets
 from mcp_platform.operations import events, queries, services
+from mcp_platform.sockets import Asgi, Frame, Socket
 
 REREAD_SECONDS = 5.0  # while it runs
 
@@ -41,4 +40,4 @@ class OperationSocket(Socket):
         if row != self._sent:
             self._sent = row
             await self.send(type="progress", **row)
-        return REREAD_SECONDS if row["finished_at"] is None else socket.REREAD_SECONDS
+        return REREAD_SECONDS if row["finished_at"] is None else sockets.REREAD_SECONDS

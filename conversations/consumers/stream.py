@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from conversations.consumers import socket
-from conversations.consumers.socket import TOO_SLOW, Asgi, BadFrame, Closed, Frame, OutOfOrder, Socket
+from mcp_platform import sockets
+from mcp_platform.sockets import TOO_SLOW, Asgi, BadFrame, Closed, Frame, OutOfOrder, Socket
 
 BEHIND_SECONDS = 30.0
 WINDOW = 256  # rows without an answer to their ping
@@ -69,10 +69,10 @@ class Stream(Socket):
 
     async def flow(self) -> float:
         if not self.subscribed:
-            return socket.REREAD_SECONDS
+            return sockets.REREAD_SECONDS
         if await self._send_rows():
             self._behind_since = None
-            return socket.REREAD_SECONDS
+            return sockets.REREAD_SECONDS
         self._behind_since = self._behind_since or time.monotonic()
         if time.monotonic() - self._behind_since > BEHIND_SECONDS:
             raise Closed(TOO_SLOW, f"pings unanswered; resume after {self._answered}")

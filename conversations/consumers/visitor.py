@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from conversations import bodies, errors, pool, queries, visitors
+from conversations import bodies, errors, queries, visitors
 from conversations.consumers.conversation import Talk
-from conversations.consumers.socket import Asgi, Frame
 from conversations.turn import Result
-from mcp_platform import observability, rest
+from mcp_platform import observability, pool, rest
+from mcp_platform.sockets import Asgi, Frame
 from mcp_platform.tenancy import throttling
 from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.scope import Principal, platform_scope

@@ -39,15 +39,27 @@ PERMISSIONS: Mapping[str, str] = {
     "rules:write": "Edit drafts of rule sets, jurisdictions, adoptions, amendments and facts",
     "rules:publish": "Publish and retire versions of rule sets that somebody else has written",
     "rules:override": "Override rules for one project, with a reason",
+    "reports:read": "See reports and download their files",
+    "reports:write": "Ask for reports, make them again, delete them, change templates and branding",
     "operations:cancel": "Stop long-running work that you may see",
 }
 
 ALL: frozenset[str] = frozenset(PERMISSIONS)
 _SEE = frozenset(
-    {"tenants:read", "flows:read", "integrations:read", "conversations:read", "channels:read", "models:read", "validation:read", "rules:read"}
+    {
+        "tenants:read",
+        "flows:read",
+        "integrations:read",
+        "conversations:read",
+        "channels:read",
+        "models:read",
+        "validation:read",
+        "rules:read",
+        "reports:read",
+    }
 )
 _TALK = frozenset({"conversations:write"})
-_BUILD = frozenset({"validation:write", "validation:run", "findings:write", "waivers:request"})
+_BUILD = frozenset({"validation:write", "validation:run", "findings:write", "waivers:request", "reports:write"})
 _CONNECT = frozenset({"integrations:write", "integrations:try", "secrets:read", "secrets:write"})
 _OPERATE = frozenset({"conversations:operate", "inbox:work", "metrics:read", "integrations:try", "operations:cancel", "events:read", "events:manage"})
 
@@ -61,7 +73,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
     | {"channels:write", "events:read", "flows:write", "flows:publish", "metrics:read", "operations:cancel", "models:write"},
     Role.ANALYST: _SEE | {"events:read", "audit:read", "metrics:read", "conversations:operate"},
     Role.CODE_OFFICIAL: _SEE
-    | {"audit:read", "validation:run", "findings:write", "waivers:request", "waivers:approve", "rules:publish", "rules:override"},
+    | {"audit:read", "validation:run", "findings:write", "waivers:request", "waivers:approve", "rules:publish", "rules:override", "reports:write"},
     Role.OPERATOR: _SEE | _TALK | _OPERATE | {"validation:run", "findings:write"},
     Role.AGENT: frozenset({"tenants:read", "conversations:read", "conversations:operate", "inbox:work"}) | _TALK,
     Role.VIEWER: _SEE,

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from conversations import pool
-from mcp_platform import celery
+from mcp_platform import celery, pool
 
 _started: dict[str, int] = {}
 
@@ -25,12 +24,14 @@ def _serve(port: int) -> None:
     from channels.routing import ProtocolTypeRouter, URLRouter
     from daphne.server import Server
 
-    from conversations.consumers import websocket_urlpatterns
+    from conversations.consumers import websocket_urlpatterns as conversation_sockets
     from conversations.urls import HOT_ROUTES
     from mcp_platform.handlers import HotASGIHandler
     from mcp_platform.tenancy import scope
+    from validation.consumers import websocket_urlpatterns as building_sockets
 
-    application = ProtocolTypeRouter({"http": HotASGIHandler(HOT_ROUTES), "websocket": scope.closed(URLRouter(websocket_urlpatterns))})
+    sockets = URLRouter([*building_sockets, *conversation_sockets])
+    application = ProtocolTypeRouter({"http": HotASGIHandler(HOT_ROUTES), "websocket": scope.closed(sockets)})
     Server(application, endpoints=[f"tcp:port={port}:interface=127.0.0.1"], signal_handlers=False, verbosity=0).run()
 
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 from websockets.asyncio.client import connect
 
 from conversations import channels, desk, events, handoff, visitors
-from conversations.consumers import socket as codes
 from conversations.consumers.conversation import ConversationSocket
 from conversations.consumers.inbox import InboxSocket
 from conversations.consumers.operation import OperationSocket
 from conversations.consumers.visitor import VisitorSocket
 from conversations.models import ConversationEvent, WebChannel
+from mcp_platform import sockets as codes
 from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy import authenticators
 from mcp_platform.tenancy.models import Role

@@ -22,10 +22,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 from pytest_django.fixtures import Settings
 
-from conversations import pool, services
+from conversations import services
 from conversations.models import Conversation, Turn
 from conversations.proto import mcp_v2_pb2 as pb
 from conversations.proto import mcp_v2_pb2_grpc
+from mcp_platform import pool
 from mcp_platform.grpc_server import Beside
 from mcp_platform.tenancy import permissions
 from mcp_platform.tenancy.models import Role, Tenant

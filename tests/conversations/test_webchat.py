@@ -12,9 +12,9 @@ from asgiref.sync import sync_to_async
 from clients.chat.client import Chat
 from conversations import channels, events, queries, services, visitors
 from conversations.consumers import conversation, stream
-from conversations.consumers import socket as codes
 from conversations.models import Conversation, ConversationEvent, WebChannel
 from conversations.visitors import Visitor
+from mcp_platform import sockets as codes
 from mcp_platform.tenancy.models import Tenant
 from tests.conversations.scenes import ECHO
 from tests.conversations.server import address

@@ -12,9 +12,9 @@ from websockets.exceptions import ConnectionClosed
 
 from conversations import events, queries, services
 from conversations.consumers import conversation, stream
-from conversations.consumers import socket as consumers
 from conversations.models import ConversationEvent, Turn
 from conversations.turn import Result
+from mcp_platform import sockets as consumers
 from mcp_platform.tenancy import authenticators, scope
 from mcp_platform.tenancy import services as tenancy_services
 from mcp_platform.tenancy.models import ApiKey, Role, Tenant

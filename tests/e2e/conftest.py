@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     env |= {"STATE_DIR": str(state), "ENV_FILE": os.devnull, "PYTHONPATH": str(ROOT)}
     for command in (["manage.py", "migrate", "-v0"], ["-m", house]):
-        subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True, timeout=120)
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True, timeout=600)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -77,7 +77,7 @@ def test_a_fault_of_ours_is_a_problem_document_too(
 
 @pytest.mark.parametrize("row", sockets.ROWS, ids=str)
 def test_a_bad_socket_is_refused(row: BadSocket, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conversations.consumers.socket.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
+    monkeypatch.setattr("mcp_platform.sockets.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
     before = stored()
     end = sockets.end_of(row, office)
     assert (end.code, end.error.get("error_code")) == (row.close, row.code), end.error

@@ -55,6 +55,8 @@ from tests.flows.test_integrations import CRM
 from tests.platform.bad_input import sockets
 from tests.platform.bad_input.office import Office, committed, stored
 from tests.platform.bad_input.sockets import OPEN, BadSocket, End
+from tests.validation import judged, walked_files, walked_models, walked_people, walked_rules, walked_runs
+from validation.models import TriageReading
 
 API = "/api/v1/"
 operations.kind("tests.walk", reads="tenants:read")(lambda tenant, arguments, progress: {})
@@ -260,6 +262,11 @@ CALLS = [
     Call("GET web-chats/{channel_id}"),
     Call("PATCH web-chats/{channel_id}", 200, {"greeting": "Hello"}),
     Call("DELETE web-chats/{channel_id}", 204),
+    *(Call(*given) for given in walked_models.MODELS),
+    *(Call(*given) for given in walked_runs.RUNS),
+    *(Call(*given) for given in walked_files.FILES),
+    *(Call(*given) for given in walked_rules.RULES),
+    *(Call(*given) for given in walked_people.PEOPLE),
 ]
 HOT = {"POST conversations", "POST conversations/{conversation_id}/messages"}  # no sessions there: bearer tokens only
 
@@ -379,7 +386,11 @@ def settled(db: None) -> World:
     ]
     for row in learned[:2]:
         models.promote(ours, model_id=row.pk, by=None)
+    finding = judged.a_finding(judged.a_building(ours, "ours-house"), message="ours-message")
+    finding.save()
+    reading = TriageReading.objects.create(tenant=ours, day=timezone.now().date(), drift={"ours-feature": 0.1})
     names = {
+        "finding_id": finding.pk,
         "model_id": learned[2].pk, "champion_id": learned[1].pk,
         "test_id": tested.pk, "replay_id": replayed.pk, "turn_id": dead.pk, "plan_id": plan.pk, "active_plan_id": active.pk,
         "member_id": member.pk, "key_id": key.pk, "issuer_id": issuer.pk, "flow_id": "ours-flow", "sketch": "ours-sketch", "number": 1,
@@ -397,9 +408,17 @@ def settled(db: None) -> World:
         Conversation: Conversation.objects.get(pk=talk.conversation_id),
         AuditEntry: AuditEntry.objects.filter(tenant=ours)[0], Operation: work, MigrationPlan: plan,
         Endpoint: endpoint, Delivery: delivery, FlowAnalytics: FlowAnalytics.objects.get(pk=version.flow_id),
+        TriageReading: reading,
         ModelVersion: learned[2], UnderstoodFlow: UnderstoodFlow.objects.get(pk=version.flow_id),
     }  # fmt: skip
-    return World(ours=ours, theirs=theirs, people=people, names=names, rows=rows)
+    house, rule_names, rule_rows = walked_rules.rules(ours)
+    model_names, model_rows = walked_models.models(ours, house)
+    run_names, run_rows = walked_runs.runs(house)
+    more_names, more_rows = walked_people.people(house)
+    names |= more_names
+    rows |= more_rows
+    all_names, all_rows = rule_names | model_names | run_names | names, rows | rule_rows | model_rows | run_rows
+    return World(ours=ours, theirs=theirs, people=people, names=all_names, rows=all_rows)
 
 
 @pytest.fixture
@@ -518,7 +537,7 @@ def _addresses(page: Any, world: World) -> Iterator[str]:
     base = reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
     for pattern in page.get_urls():
         if pattern.pattern.converters:
-            below = {"number": 1, "test": world.names["test_id"], "conversation": world.names["conversation_id"]}
+            below = {"number": 1, "test": world.names["test_id"], "conversation": world.names["conversation_id"], **walked_people.below(world.names)}
             names = {name: below.get(name, world.rows[page.model].pk) for name in pattern.pattern.converters}
             yield base + _template(str(pattern.pattern)).format(**names)
 

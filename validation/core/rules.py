@@ -68,7 +68,7 @@ class Rule:
     """One requirement. CEL sees `e` (the subject), `st` (its storey), `b` (the building and project), `p` (parameters), each a map of facts.
 
     applies_to: IFC classes, subtypes included. scope: element | space | storey | building, what the facts of the rule depend on.
-    facts: what it reads, with prefix: "e.clear_width", "b.occupancy"; by static walk of the expressions plus what a registered check declares.
+    facts: what it reads, with prefix: "e.clear_width", "b.occupancy"; by static walk of its expressions and tables.
     check: name of the registered check of a python rule ("exit_access_travel_distance"); table rules keep theirs in params.
     """
 
@@ -94,7 +94,7 @@ class Rule:
     version: str = ""  # number of the rule set's version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A fact that the judgement stands on."""
 

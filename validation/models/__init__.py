@@ -1,8 +1,9 @@
 """Tables of the building-code part, by subject: the law (rulebook), what is checked (projects), what was found (results)."""
 
 from validation.models.projects import Building, ChangeBatch, Element, FindingsDiff, LiveSession, ModelRevision, Project
-from validation.models.results import Finding, FindingNote, ValidationRun, Waiver
+from validation.models.results import Finding, FindingNote, ValidationRun, Waiver, WaiverAttachment
 from validation.models.rulebook import Adoption, Amendment, CodeEdition, FactDefinition, IdsSpecification, Jurisdiction, Rule, RuleSet, RuleSetVersion
+from validation.models.triage import TriageReading
 
 __all__ = [
     "Adoption",
@@ -23,6 +24,8 @@ __all__ = [
     "Rule",
     "RuleSet",
     "RuleSetVersion",
+    "TriageReading",
     "ValidationRun",
     "Waiver",
+    "WaiverAttachment",
 ]

@@ -55,6 +55,7 @@ class Building(Authored):
     storeys_below = models.PositiveSmallIntegerField(null=True, blank=True)
     height_m = models.FloatField(null=True, blank=True)
     gross_area_m2 = models.FloatField(null=True, blank=True)
+    check_every_hours = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Checked again this often; empty: when asked to")
     function_map = AuthoredJSONField(
         default=dict,
         blank=True,
@@ -68,6 +69,7 @@ class Building(Authored):
     coverage = models.FloatField(null=True, blank=True, editable=False)
     status = models.CharField(max_length=40, blank=True, editable=False)
     counts = models.JSONField(default=dict, editable=False, help_text="rule key -> {pass, fail, not_applicable, not_evaluable} at checked_seq")
+    basis_sha256 = models.CharField(max_length=64, blank=True, editable=False, help_text="Of the rules by which counts and findings were judged")
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
@@ -137,6 +139,7 @@ class Element(TenantModel):
     given = models.JSONField(default=dict, help_text="Facts stated by people and plugins")
     facts = models.JSONField(default=dict, help_text="name -> {value, source, assumed, note}: own facts, derived once per state of the element")
     around = models.JSONField(default=dict, help_text="Facts that depend on its surroundings (ways out, loads), true at the building's checked_seq")
+    deferred = models.JSONField(default=dict, help_text="rule key -> outcome that is still counted, until the storey has been rechecked")
     content_hash = models.CharField(max_length=64)
 
     class Meta:
@@ -148,6 +151,8 @@ class Element(TenantModel):
             models.Index(fields=("building", "storey"), condition=models.Q(valid_to_seq__isnull=True), name="element_of_storey"),
             models.Index(fields=("building", "ifc_class"), condition=models.Q(valid_to_seq__isnull=True), name="element_of_class"),
             models.Index(fields=("building", "space"), condition=models.Q(valid_to_seq__isnull=True), name="element_of_space"),
+            models.Index(fields=("building", "valid_from_seq"), name="element_since"),
+            models.Index(fields=("building", "valid_to_seq"), name="element_until"),
         )
 
     def __str__(self) -> str:
@@ -180,7 +185,7 @@ class LiveSession(TenantModel):
 
 
 class ChangeBatch(TenantModel):
-    """What one change did to the model and to its findings. Append-only; (client_id, client_seq) once per building. An upload is one too (source revision)."""
+    """What one change did to the model. Append-only; (client_id, client_seq) once per building. An upload is one too (with its revision)."""
 
     id = models.BigAutoField(primary_key=True)
     building = models.ForeignKey(Building, on_delete=models.CASCADE, related_name="batches")
@@ -206,12 +211,13 @@ class ChangeBatch(TenantModel):
 
 
 class FindingsDiff(TenantModel):
-    """What became known of the findings at `seq`. `part` counts those of one seq: the quick one of the elements first, storeys when they are rechecked."""
+    """What became known of the findings at `at_seq`: first of the changed elements, later of the storeys, when they were rechecked."""
 
     id = models.BigAutoField(primary_key=True)
     building = models.ForeignKey(Building, on_delete=models.CASCADE, related_name="diffs")
     number = models.PositiveBigIntegerField(help_text="Of the building's findings stream")
     at_seq = models.PositiveBigIntegerField()
+    size = models.PositiveIntegerField(default=0, help_text="Findings in it; with too many the lists are empty, and who follows takes a snapshot")
     added = models.JSONField(default=list)
     updated = models.JSONField(default=list)
     resolved = models.JSONField(default=list)

@@ -74,6 +74,12 @@ class Finding(TenantModel):
     fingerprint = models.CharField(max_length=40, help_text="sha1 of rule key and subject")
     outcome = models.CharField(max_length=14, choices=[("fail", "fail"), ("not_evaluable", "not evaluable")])
     severity = models.CharField(max_length=10, choices=SEVERITIES)
+    severity_rank = models.GeneratedField(
+        expression=models.Case(*(models.When(severity=name, then=rank) for rank, (name, _) in enumerate(SEVERITIES)), default=len(SEVERITIES)),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+        help_text="0 critical, 1 major, 2 minor, 3 info: lists are in this order",
+    )
     category = models.CharField(max_length=20)
     discipline = models.CharField(max_length=63, blank=True)
     storey = models.CharField(max_length=40, blank=True)
@@ -111,6 +117,17 @@ class Finding(TenantModel):
         indexes = (
             models.Index(fields=("building", "subject"), name="finding_of_subject"),
             models.Index(fields=("building", "severity"), condition=models.Q(resolved_seq__isnull=True), name="finding_there_now"),
+            # The board's order, and its counts without a look at the wide rows.
+            models.Index(
+                fields=("building", "outcome", "severity_rank", "rule_key", "subject"),
+                condition=models.Q(resolved_seq__isnull=True),
+                name="finding_on_board",
+            ),
+            models.Index(
+                fields=("building", "severity", "category", "outcome", "state", "rule_key", "storey", "discipline", "assignee", "tenant"),
+                condition=models.Q(resolved_seq__isnull=True),
+                name="finding_counts",
+            ),
         )
         ordering = ("building_id", "severity", "rule_key", "subject")
 
@@ -167,7 +184,6 @@ class Waiver(Authored):
     justification = models.TextField()
     authority_reference = models.CharField(max_length=300, blank=True)
     conditions = models.TextField(blank=True)
-    attachment = models.FileField(upload_to="waivers/%Y/%m/", blank=True, max_length=300)
     state = models.CharField(max_length=20, choices=State, default=State.REQUESTED)
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     requester = models.CharField(max_length=200, help_text="The actor who asked, kept when the account goes")
@@ -186,3 +202,22 @@ class Waiver(Authored):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.rule_key}"
+
+
+class WaiverAttachment(TenantModel):
+    """A document that speaks for a waiver: a letter of the authority, an expert's report. Read through a door that asks for validation:read."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    waiver = models.ForeignKey(Waiver, on_delete=models.CASCADE, related_name="attachments")
+    file = models.FileField(upload_to="waivers/%Y/%m/", max_length=300)
+    name = models.CharField(max_length=200, help_text="As it was called where it came from")
+    size = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    actor = models.CharField(max_length=200)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("at",)
+
+    def __str__(self) -> str:
+        return self.name

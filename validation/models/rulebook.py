@@ -18,6 +18,7 @@ CODE = RegexValidator(r"^[A-Z0-9]+(-[A-Z0-9]+){0,7}$", "Capitals and digits in p
 SEMVER = RegexValidator(r"^\d+\.\d+\.\d+$", "A version such as 1.2.0.")
 SEVERITIES = [("critical", "critical"), ("major", "major"), ("minor", "minor"), ("info", "info")]
 KINDS = [("cel", "expression (CEL)"), ("table", "lookup table"), ("ids", "IDS specification"), ("python", "registered check")]
+PROVENANCE = [("V", "verified"), ("S", "secondary source"), ("M", "from memory")]
 SCOPES = [("element", "element"), ("space", "space"), ("storey", "storey"), ("building", "building")]
 
 
@@ -128,6 +129,11 @@ class RuleSetVersion(Authored):
     number = models.CharField(max_length=20, validators=(SEMVER,))
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT, editable=False)
     changelog = models.TextField(blank=True)
+    overrides = AuthoredJSONField(
+        default=dict,
+        blank=True,
+        help_text='Parameters that it sets apart from its rules: {"<rule key>": {"min": {"value": 0.9, "unit": "m"}}}',
+    )
     content_sha256 = models.CharField(max_length=64, blank=True, editable=False, help_text="Over the canonical JSON of its rules")
     submitted_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
     published_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
@@ -168,7 +174,7 @@ class IdsSpecification(Authored):
 
 
 class Rule(Authored):
-    """One requirement of a version. `provenance` says how its numbers were checked: V seen in the code's text, S in a secondary source, M from memory."""
+    """One requirement of a version. `provenance`, how its numbers were checked: V seen in the code's text, S in a secondary source, M from memory."""
 
     version = models.ForeignKey(RuleSetVersion, on_delete=models.CASCADE, related_name="rules")
     key = models.CharField(max_length=80, validators=(KEY,), help_text="Stable over versions, such as IBC21-1017.2-TRAVEL")
@@ -196,7 +202,8 @@ class Rule(Authored):
     exceptions = AuthoredJSONField(default=list, blank=True, help_text='[{"when": "…", "citation": "…", "needs_signoff": false}]')
     ids_file = models.ForeignKey(IdsSpecification, null=True, blank=True, on_delete=models.CASCADE, related_name="rules")
     ids_xml = models.TextField(blank=True, editable=False)
-    provenance = models.CharField(max_length=1, blank=True, choices=[("V", "verified"), ("S", "secondary source"), ("M", "from memory")])
+    provenance = models.CharField(max_length=1, blank=True, choices=PROVENANCE, help_text="How its numbers were checked")
+    section_provenance = models.CharField(max_length=1, blank=True, choices=PROVENANCE, help_text="How the number of the section was checked")
     source = models.TextField(blank=True, help_text="Where its numbers were seen")
     confirmed_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
     confirmed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When a person has checked it against the code")
@@ -212,7 +219,10 @@ class Rule(Authored):
 
 
 class Amendment(Authored):
-    """What a jurisdiction does to a rule for a time. `payload` by action: override_params {name: {value, unit, display}}; replace and add: a rule; disable: {}."""
+    """What a jurisdiction does to a rule for a time.
+
+    `payload` by action: override_params {name: {value, unit, display}}; replace and add: members of a rule; disable: {}.
+    """
 
     class Action(models.TextChoices):
         OVERRIDE_PARAMS = "override_params"
@@ -247,7 +257,7 @@ class FactDefinition(Authored):
     applies_to = AuthoredJSONField(default=list, help_text='IFC classes: ["IfcDoor"]')
     sources = AuthoredJSONField(
         default=list,
-        help_text='In the order in which they are asked: ["pset:Pset_DoorCommon.ClearWidth", "quantity:…", "attribute:OverallWidth", "derived:door_clear_width"]',
+        help_text='In the order in which they are asked: ["pset:Pset_DoorCommon.ClearWidth", "attribute:OverallWidth", "derived:door_clear_width"]',
     )
     assumption = models.TextField(blank=True, help_text="What is assumed when a derivation had to; printed in reports")
     params = AuthoredJSONField(default=dict, blank=True, help_text='Numbers of the derivation, such as {"frame": 0.05}')

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -20,14 +20,21 @@ from django.urls import reverse
 from clients.chat.client import Chat
 from conversations import channels
 from conversations.models import WebChannel
-from demo.permit_desk import PERMIT_DESK, SCRIPT
+from demo import building
+from demo.permit_desk import CODES, INTEGRATION, PERMIT_DESK, SCRIPT
 from flows import queries as flow_queries
 from flows import services as flow_services
+from flows.models import Integration
 from mcp_platform.management.commands.serve import require_free
+from mcp_platform.tenancy import queries as tenancy_queries
 from mcp_platform.tenancy import scope, services
 from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, User
+from validation.models import Building
 
-KEY_SCOPES = ["flows:read", "conversations:read", "conversations:write", "conversations:operate"]
+KEY_SCOPES = [
+    *("flows:read", "conversations:read", "conversations:write", "conversations:operate", "tenants:read"),
+    *("validation:read", "validation:write", "validation:run"),
+]
 
 
 class Command(BaseCommand):
@@ -45,13 +52,17 @@ class Command(BaseCommand):
         with scope.platform_scope():
             password, key = prepare()
             chat = chat_page()
+            self._say("3  Building codes: the starter pack, a project in Seattle, its building")
+            house = prepare_building(self._say)
         port = options["port"]
-        self._say(f"3  Server on port {port}")
+        self._say(f"4  Server on port {port}")
         with serving(port):
             base = f"http://127.0.0.1:{port}"
+            self._say("5  The building's IFC model: sent, read, checked")
+            building.Office(base, key, str(house.pk), self._say).check()
             for locale, title, lines in SCRIPT:
                 Story(self, Chat(base, key), locale, title).tell(lines)
-            self._farewell(base, password, key, chat)
+            self._farewell(base, password, key, chat, house.pk)
             if not options["no_serve"]:
                 wait_for_signal()
 
@@ -59,9 +70,10 @@ class Command(BaseCommand):
         self.stdout.write(text)
         self.stdout.flush()
 
-    def _farewell(self, base: str, password: str, key: str, chat: str) -> None:
+    def _farewell(self, base: str, password: str, key: str, chat: str, house: Any) -> None:
         self._say(f"""
 Admin       {base}/admin/   user admin   password {password}
+Building    {base}/admin/validation/building/{house}/change/   approve waivers as user official   password {_kept_password("demo_official_password")}
 API docs    {base}/api/docs/
 Try it      curl -s {base}/api/v1/conversations -H 'Authorization: Bearer {key}' \\
                  -H 'Content-Type: application/json' -d '{{"flow_id": "permit_desk", "locale": "en"}}'
@@ -75,7 +87,7 @@ Web chat    {base}{chat}   say "human" there, and answer in {base}/admin/convers
 def prepare() -> tuple[str, str]:
     """Create what is not there yet; gives the admin's password and an API key, both generated once and kept in the state directory."""
     tenant = Tenant.objects.filter(slug="demo").first() or services.create_tenant(slug="demo", name="Demo architects")
-    chosen = _kept("demo_admin_password", lambda: secrets.token_urlsafe(12))
+    chosen = _kept_password("demo_admin_password")
     admin, created = User.objects.get_or_create(
         username="admin", defaults={"is_staff": True, "is_superuser": True, "first_name": "Demo", "last_name": "Admin"}
     )
@@ -84,10 +96,23 @@ def prepare() -> tuple[str, str]:
         admin.save()
     if not Membership.objects.for_tenant(tenant).filter(user=admin).exists():
         services.add_member(tenant, user=admin, role=Role.OWNER, by=None)
+    if not Integration.objects.for_tenant(tenant).filter(integration_id=CODES).exists():
+        flow_services.save_integration(tenant, integration_id=CODES, fields=INTEGRATION, create=True, by=admin)
     if flow_queries.flow_of(tenant, PERMIT_DESK) is None:  # what somebody has edited since is left alone
         flow_services.import_flow(tenant, document=PERMIT_DESK, by=admin)
         flow_services.publish(tenant, flow_id="permit_desk", by=admin, note="Demo")
     return chosen if admin.check_password(chosen) else "(as you changed it)", _api_key(tenant, admin)
+
+
+def prepare_building(say: Callable[[str], None]) -> Building:
+    """The law, the project and its building, and the second person who may approve waivers."""
+    tenant, admin = Tenant.objects.get(slug="demo"), User.objects.get(username="admin")
+    building.official_of(tenant, _kept_password("demo_official_password"), services.add_member)
+    return building.prepare(tenant, tenancy_queries.principal_of_user(admin, tenant), say)
+
+
+def _kept_password(name: str) -> str:
+    return _kept(name, lambda: secrets.token_urlsafe(12))
 
 
 def chat_page() -> str:
@@ -106,7 +131,8 @@ def _api_key(tenant: Tenant, admin: User) -> str:
         return str(secret)
 
     kept = _kept("demo_api_key", make)
-    usable = ApiKey.objects.for_tenant(tenant).filter(prefix=kept.split("_")[1], revoked_at=None).exists()
+    row = ApiKey.objects.for_tenant(tenant).filter(prefix=kept.split("_")[1], revoked_at=None).first()
+    usable = row is not None and set(KEY_SCOPES) <= set(row.scopes)
     return kept if usable else _kept("demo_api_key", make, renew=True)
 
 

@@ -13,11 +13,12 @@ from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
 
-from conversations import channels, pool
+from conversations import channels
 from conversations import services as talking
 from conversations.models import Handoff
 from flows import services as flows
 from flows.models import State
+from mcp_platform import pool
 from mcp_platform.tenancy import scope
 from mcp_platform.tenancy import services as tenancy
 from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, TenantModel

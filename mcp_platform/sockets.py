@@ -1,16 +1,19 @@
-"""What every socket has: the handshake, who is there, frames in order, pushes that wake it, and a close code that says why it ended."""
+"""What every socket has: the handshake, who is there, frames in order, pushes that wake it, and a close code that says why it ended.
+
+The apps' consumers are kinds of it; docs/protocol/ws.md.
+"""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.http.request import validate_host
 
-from conversations import bodies, pool, store
-from mcp_platform import departure, errors, observability, realtime, rest
+from mcp_platform import departure, errors, observability, pool, realtime, rest
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.tenancy import authenticators, scope, throttling
 from mcp_platform.tenancy.errors import Unauthenticated
@@ -40,6 +43,9 @@ CLOSE_CODES: Mapping[Kind, int] = {
 
 Asgi = Callable[..., Awaitable[Any]]
 Frame = dict[str, Any]
+LONGEST_TOKEN = 8192
+
+dump: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 class Closed(Exception):
@@ -76,6 +82,14 @@ def close_code(error: PlatformError) -> int:
     return UNAUTHENTICATED if error.code == "UNAUTHENTICATED" else CLOSE_CODES[error.kind]
 
 
+def text_of(message: Mapping[str, Any]) -> str:
+    """Of a text frame. Raises BadFrame."""
+    text = message.get("text")
+    if text is None:
+        raise BadFrame("Frames are text, not binary.", path="$", expected="a text frame with a JSON object")
+    return str(text)
+
+
 class Socket:
     """Tasks side by side: `_collect` and `_read` take the client's frames in order, `_listen` is woken by pushes, `_pump` sends what is new.
 
@@ -85,6 +99,8 @@ class Socket:
     SUBPROTOCOL: ClassVar[str]
     PERMISSION: ClassVar[str] = ""
     LONGEST_FRAME: ClassVar[int] = rest.MAX_BODY  # characters
+    WAITING: ClassVar[int] = INBOX  # frames that may wait, and
+    WAITING_BYTES: ClassVar[int] = INBOX_BYTES  # how long they may be together
     FRAMES: ClassVar[Mapping[str, Callable[[Any, Frame], Awaitable[None]]]] = {}
 
     def __init__(self, asgi: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
@@ -92,7 +108,7 @@ class Socket:
         self._receive, self._send = receive, send
         self.principal: Principal
         self.wake = asyncio.Event()
-        self._inbox: asyncio.Queue[str] = asyncio.Queue(INBOX)
+        self._inbox: asyncio.Queue[str] = asyncio.Queue(self.WAITING)
         self._inbox_bytes = 0
         self.aside: set[asyncio.Task[None]] = set()
 
@@ -120,6 +136,17 @@ class Socket:
     async def leave(self) -> None:
         """The socket has ended."""
 
+    def text_of(self, message: Frame) -> str:
+        """The JSON of a frame that came. Raises BadFrame."""
+        return text_of(message)
+
+    def close_code(self, error: PlatformError) -> int:
+        return close_code(error)
+
+    def company(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """More that goes on as long as the socket does; when one of them ends, the socket does."""
+        return ()
+
     # ── life ──
 
     async def serve(self) -> None:
@@ -136,7 +163,7 @@ class Socket:
             await self._close(end.code, end.reason)
         except PlatformError as error:
             await self.send_error(error)
-            await self._close(close_code(error), error.message)
+            await self._close(self.close_code(error), error.message)
         except Exception:
             log.exception("socket_failed")
             await self.send_error(errors.Broken())
@@ -156,7 +183,7 @@ class Socket:
         observability.bind(tenant_id=self.principal.tenant.pk, actor=self.principal.actor)
         await self.enter()
         try:
-            await self._until_one_ends(self._read(), self._listen(), self._pump(), self._recheck(), self._until_departure())
+            await self._until_one_ends(self._read(), self._listen(), self._pump(), self._recheck(), self._until_departure(), *self.company())
         finally:
             await self.leave()
 
@@ -187,12 +214,17 @@ class Socket:
     def ticket(self) -> str:
         return str(parse_qs(self.asgi.get("query_string", b"").decode("latin-1")).get("ticket", [""])[0])
 
+    def header_token(self) -> str:
+        """Of programs that can send an Authorization header with the handshake."""
+        scheme, _, token = dict(self.asgi.get("headers") or ()).get(b"authorization", b"").decode("latin-1").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
     async def authenticate(self) -> Principal:
         ticket = self.ticket()
         with scope.platform_scope():  # which tenant it is, is what we are finding out
             if ticket:
                 return await pool.run(authenticators.redeem_ticket, ticket)
-            token = await self._first_frame()
+            token = self.header_token() or await self._first_frame()
             return await pool.run(authenticators.authenticate_bearer, token, address=throttling.address_in(self.asgi))
 
     async def _first_frame(self) -> str:
@@ -201,11 +233,10 @@ class Socket:
                 text = await self._next_frame()
         except TimeoutError:
             raise Unauthenticated(f"No authenticate frame within {AUTHENTICATE_SECONDS:.0f} s.") from None
-        frame = _frame(text)
+        frame = frame_of(text)
         if frame["type"] != "authenticate":
             raise OutOfOrder("The first frame must be authenticate, or the address carries a ticket.", path="$.type", expected="authenticate")
-        found = bodies.checked(frame, {"type": bodies.text(20), "token": bodies.text(8192, empty=False)}, ("token",))
-        return str(found["token"])
+        return _token_in(frame)
 
     async def recheck(self) -> Principal:
         """The same caller as it is allowed now. Raises Unauthenticated, Denied."""
@@ -225,20 +256,18 @@ class Socket:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             raise Gone
-        text = message.get("text")
-        if text is None:
-            raise BadFrame("Frames are text, not binary.", path="$", expected="a text frame with a JSON object")
+        text = self.text_of(message)
         if len(text) > self.LONGEST_FRAME:
             raise rest.PayloadTooLarge(f"A frame has at most {self.LONGEST_FRAME} characters here.", limit_characters=self.LONGEST_FRAME)
-        return str(text)
+        return text
 
     async def _collect(self) -> None:
         """Take frames off the wire even while one is being worked on, so that a disconnect is seen; but not without bound."""
         while True:
             text = await self._next_text()
-            if len(text) > INBOX_BYTES:
-                raise rest.PayloadTooLarge(limit_bytes=INBOX_BYTES, size_bytes=len(text))
-            if self._inbox.full() or self._inbox_bytes + len(text) > INBOX_BYTES:
+            if len(text) > self.WAITING_BYTES:
+                raise rest.PayloadTooLarge(limit_bytes=self.WAITING_BYTES, size_bytes=len(text))
+            if self._inbox.full() or self._inbox_bytes + len(text) > self.WAITING_BYTES:
                 raise errors.Throttled("Too many frames at once; wait for the acks.", retry_after=1)
             self._inbox_bytes += len(text)
             self._inbox.put_nowait(text)
@@ -250,7 +279,7 @@ class Socket:
 
     async def _read(self) -> None:
         while True:
-            frame = _frame(await self._next_frame())
+            frame = frame_of(await self._next_frame())
             handle = self.FRAMES.get(frame["type"]) or _COMMON.get(frame["type"])
             if handle is None:
                 raise BadFrame(f"There is no frame of type {frame['type']!r}.", path="$.type", expected=", ".join([*_COMMON, *self.FRAMES]))
@@ -293,9 +322,12 @@ class Socket:
 
     async def send(self, **frame: Any) -> int:
         """Gives how many characters the frame has."""
-        text = store.dump(frame)
-        await self._send({"type": "websocket.send", "text": text})
+        text = dump(frame)
+        await self.send_text(text)
         return len(text)
+
+    async def send_text(self, text: str) -> None:
+        await self._send({"type": "websocket.send", "text": text})
 
     async def send_error(self, error: PlatformError, client_message_id: str | None = None) -> None:
         frame = error_frame(error)
@@ -323,7 +355,7 @@ async def _ping(socket: Socket, frame: Frame) -> None:
 _COMMON: Mapping[str, Callable[[Socket, Frame], Awaitable[None]]] = {"authenticate": _again, "ping": _ping}
 
 
-def _frame(text: str) -> Frame:
+def frame_of(text: str) -> Frame:
     """Raises SchemaError, PayloadTooLarge, BadFrame."""
     frame = rest.read_json(text.encode())
     if not isinstance(frame, dict):
@@ -331,6 +363,21 @@ def _frame(text: str) -> Frame:
     if not isinstance(frame.get("type"), str):
         raise BadFrame("A frame is an object with a type.", path="$.type", expected="a text")
     return frame
+
+
+def _token_in(frame: Frame) -> str:
+    """Raises SchemaError."""
+    token = frame.get("token")
+    if not isinstance(token, str) or not 0 < len(token) <= LONGEST_TOKEN:
+        _refuse("$.token", "is no token", f"a text of 1 to {LONGEST_TOKEN} characters")
+    for name in frame:
+        if name not in ("type", "token"):
+            _refuse(f"$.{name}", "is not known here", "type, token")
+    return str(token)
+
+
+def _refuse(path: str, message: str, expected: str) -> NoReturn:
+    raise rest.SchemaError(errors=[{"path": path, "code": "invalid", "message": message, "expected": expected}])
 
 
 def error_frame(error: PlatformError) -> Frame:

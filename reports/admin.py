@@ -1,0 +1,149 @@
+"""Reports in the admin: the list with its states, a page with preview, files, history and problem; branding and templates."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST
+
+from mcp_platform.admin_base import badge
+from mcp_platform.operations import pages as operation_pages
+from mcp_platform.operations.models import Operation
+from mcp_platform.tenancy.pages import TenantPage, principal
+from reports import queries
+from reports.models import Report
+from reports.pages import sent
+from reports.render.html import as_html
+from reports.services import handing_out, making
+from validation.models import Building, ValidationRun
+
+VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "warning"}
+
+
+@admin.register(Report)
+class ReportPage(TenantPage):
+    permissions: ClassVar = {"view": "reports:read"}
+    list_display = ("what", "state_shown", "made", "downloads")
+    list_select_related = ("tenant", "building", "building__project")
+    list_filter = ("state",)
+    search_fields = ("number", "title")
+    ordering = ("-created_at",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("document").prefetch_related("files")
+
+    @admin.display(description="Report")
+    def what(self, row: Report) -> SafeString:
+        return format_html('<span class="mcp-title">{}</span><span class="mcp-below">{} · revision {}</span>', row.title, row.number, row.revision)
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, row: Report) -> SafeString:
+        return badge(row.state, VARIANTS[row.state], title=row.problem.get("detail", ""))
+
+    @admin.display(description="Made", ordering="created_at")
+    def made(self, row: Report) -> SafeString:
+        return format_html('{}<span class="mcp-below">{}</span>', f"{row.created_at:%-d %b %Y %H:%M}", row.requested_by)
+
+    @admin.display(description="Files")
+    def downloads(self, row: Report) -> SafeString:
+        links = [format_html('<a href="{}">{}</a>', self.to("file", row.pk, one.format), one.format.upper()) for one in row.files.all()]
+        return format_html_join(" ", "{}", ((link,) for link in links)) if links else SafeString("–")
+
+    def get_urls(self) -> list[Any]:
+        def page(route: str, view: Any, name: str) -> Any:
+            return path(route, self.admin_site.admin_view(view), name=f"reports_report_{name}")
+
+        return [
+            page("of/<uuid:building_id>/", require_POST(self.ask), "ask"),
+            page("<uuid:pk>/preview/", xframe_options_sameorigin(self.preview), "preview"),
+            page("<uuid:pk>/again/", require_POST(self.again), "again"),
+            page("<uuid:pk>/revise/", require_POST(self.revise), "revise"),
+            page("<uuid:pk>/remove/", require_POST(self.remove), "remove"),
+            page("<uuid:pk>/files/<slug:name>/", self.download, "file"),
+            *super().get_urls(),
+        ]
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        found = self._one(request, object_id)
+        by = principal(request, found.tenant)
+        operation = Operation.objects.for_tenant(found.tenant).filter(pk=found.operation_id).first() if found.operation_id else None
+        return self.show(
+            request,
+            "reports/report.html",
+            title=str(found),
+            object=found,
+            variant=VARIANTS[found.state],
+            files=[{"row": one, "url": self.to("file", found.pk, one.format)} for one in found.files.all()],
+            preview_url=self.to("preview", found.pk),
+            again_url=self.to("again", found.pk),
+            revise_url=self.to("revise", found.pk),
+            remove_url=self.to("remove", found.pk),
+            progress_url=operation_pages.url(operation) if operation is not None else "",
+            verify_url=making.verify_url(found),
+            revisions=queries.revisions(found.tenant, found.number),
+            board_url=reverse("admin:validation_finding_board", args=(found.building_id,)),
+            may_write=by.may("reports:write"),
+        )
+
+    def _one(self, request: HttpRequest, pk: Any) -> Report:
+        try:
+            found: Report = self.mine(request, UUID(str(pk)))
+        except ValueError as fault:
+            raise Http404("There is no such report.") from fault
+        return found
+
+    def ask(self, request: HttpRequest, building_id: UUID) -> HttpResponse:
+        """A report of the building's last check."""
+        building = Building.objects.filter(pk=building_id).select_related("tenant").first()
+        if building is None:
+            raise Http404("There is no such building.")
+        by = principal(request, building.tenant)
+        rows = ValidationRun.objects.for_tenant(building.tenant).filter(building=building, state="done", is_what_if=False)
+        last = rows.order_by("-created_at").first()
+        if last is None:
+            raise Http404("The building has not been checked yet.")
+        by.require("reports:write")
+        made = making.request(building.tenant, run_id=last.pk, formats=("pdf", "html", "json", "xlsx", "csv"), by=by)
+        return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
+
+    def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        found = self._one(request, pk)
+        text = as_html(making.documents_of(found), content_sha256=found.content_sha256, verify_url=making.verify_url(found), brand=found.look)
+        return HttpResponse(text, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"})
+
+    def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        found = self._one(request, pk)
+        by = principal(request, found.tenant)
+        by.require("reports:write")
+        return self.perform(
+            request, lambda: making.render_again(found.tenant, report_id=pk, by=by), done="Its files are being made again.", to=self.to("change", pk)
+        )
+
+    def revise(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The next revision, of the building's last check."""
+        found = self._one(request, pk)
+        by = principal(request, found.tenant)
+        by.require("reports:write")
+        rows = ValidationRun.objects.for_tenant(found.tenant).filter(building=found.building_id, state="done", is_what_if=False)
+        last = rows.order_by("-created_at").first()
+        if last is None:
+            raise Http404("The building has not been checked yet.")
+        made = making.request(found.tenant, run_id=last.pk, formats=found.formats, supersedes=found.pk, by=by)
+        return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
+
+    def remove(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        found = self._one(request, pk)
+        by = principal(request, found.tenant)
+        by.require("reports:write")
+        return self.perform(
+            request, lambda: making.delete(found.tenant, report_id=pk, by=by), done="The report is deleted.", to=self.to("changelist")
+        )
+
+    def download(self, request: HttpRequest, pk: UUID, name: str) -> FileResponse:
+        found = self._one(request, pk)
+        return sent(handing_out.download(found.tenant, report_id=pk, name=name, by=principal(request, found.tenant)))

@@ -1,0 +1,45 @@
+"""What can go wrong with reports, each one of the eight kinds."""
+
+from mcp_platform import errors
+
+
+class ReportNotFound(errors.NotFound):
+    """There is no such report."""
+
+    code = "REPORT_NOT_FOUND"
+
+
+class FileNotFound(errors.NotFound):
+    """The report has no file of this format."""
+
+    code = "REPORT_FILE_NOT_FOUND"
+
+
+class BrandingNotFound(errors.NotFound):
+    """There is no such branding."""
+
+    code = "BRANDING_NOT_FOUND"
+
+
+class TemplateNotFound(errors.NotFound):
+    """There is no such report template."""
+
+    code = "REPORT_TEMPLATE_NOT_FOUND"
+
+
+class RunNotDone(errors.Conflict):
+    """A report is made of a run that is done; this one is not."""
+
+    code = "RUN_NOT_DONE"
+
+
+class ReportNotReady(errors.Conflict):
+    """The report is not ready yet, or has failed."""
+
+    code = "REPORT_NOT_READY"
+
+
+class LinkExpired(errors.Denied):
+    """The link is not valid, or not any more; ask for a new one."""
+
+    code = "REPORT_LINK_EXPIRED"

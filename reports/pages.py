@@ -1,0 +1,50 @@
+"""Pages without an account: the check of a report, and files by a link."""
+
+import hashlib
+from typing import Any
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from mcp_platform.tenancy import throttling
+from reports.errors import LinkExpired, ReportNotFound
+from reports.services import handing_out, verifying
+
+
+def verify(request: HttpRequest, token: str) -> HttpResponse:
+    """Shows which report it is; with a file or its hash, whether that is genuine, altered or superseded."""
+    try:
+        if request.method == "POST":
+            throttling.spend_visitor("verify", throttling.address_of(request))
+        upload = request.FILES.get("file")
+        digest = hash_of(upload) if upload is not None else str(request.POST.get("sha256", ""))
+        found = verifying.verify(token, digest)
+    except ReportNotFound:
+        return render(request, "reports/verify.html", {"found": None}, status=404)
+    except throttling.TooMany:
+        return render(request, "reports/verify.html", {"found": None, "busy": True}, status=429)
+    return render(request, "reports/verify.html", {"found": found, "digest": digest})
+
+
+@require_GET
+def link(request: HttpRequest, sealed: str) -> HttpResponse | FileResponse:
+    """A file by a link that has not expired."""
+    try:
+        return sent(handing_out.opened(sealed))
+    except LinkExpired as fault:
+        return render(request, "reports/verify.html", {"found": None, "expired": fault.message}, status=403)
+
+
+def sent(found: Any) -> FileResponse:
+    answer = FileResponse(found.file.open("rb"), content_type=found.media_type, as_attachment=True, filename=found.file.name.rsplit("/", 1)[-1])
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def hash_of(upload: Any) -> str:
+    found = hashlib.sha256()
+    for chunk in upload.chunks():
+        found.update(chunk)
+    return found.hexdigest()

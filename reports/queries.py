@@ -1,0 +1,78 @@
+"""Reads that more than one door uses."""
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from mcp_platform.tenancy.models import Tenant
+from reports.errors import FileNotFound, ReportNotFound, TemplateNotFound
+from reports.models import Branding, Report, ReportFile, ReportTemplate
+
+
+def reports(tenant: Tenant) -> QuerySet[Report]:
+    """Newest first, without their documents."""
+    rows: QuerySet[Report] = (
+        Report.objects.for_tenant(tenant).defer("document").select_related("building__project", "supersedes").prefetch_related("files")
+    )
+    return rows
+
+
+def report(tenant: Tenant, report_id: UUID) -> Report:
+    """Raises ReportNotFound."""
+    found: Report | None = Report.objects.for_tenant(tenant).select_related("building__project", "template").filter(pk=report_id).first()
+    if found is None:
+        raise ReportNotFound(report=str(report_id))
+    return found
+
+
+def revisions(tenant: Tenant, number: str) -> QuerySet[Report]:
+    rows: QuerySet[Report] = Report.objects.for_tenant(tenant).filter(number=number).defer("document").order_by("revision")
+    return rows
+
+
+def file(tenant: Tenant, report_id: UUID, name: str) -> ReportFile:
+    """Raises FileNotFound."""
+    found: ReportFile | None = ReportFile.objects.for_tenant(tenant).select_related("report").filter(report=report_id, format=name).first()
+    if found is None:
+        raise FileNotFound(report=str(report_id), format=name)
+    return found
+
+
+def template(tenant: Tenant, template_id: UUID) -> ReportTemplate:
+    """Raises TemplateNotFound."""
+    found: ReportTemplate | None = ReportTemplate.objects.for_tenant(tenant).select_related("branding").filter(pk=template_id).first()
+    if found is None:
+        raise TemplateNotFound(template=str(template_id))
+    return found
+
+
+def branding_for(tenant: Tenant, chosen: ReportTemplate | None) -> Branding | None:
+    """The template's, else the tenant's default one, else none."""
+    if chosen is not None and chosen.branding is not None:
+        return chosen.branding
+    found: Branding | None = Branding.objects.for_tenant(tenant).filter(is_default=True).first()
+    return found
+
+
+def logo_of(made: Report) -> bytes:
+    """Empty when there is none, or when it was deleted since."""
+    name = made.look.get("logo_file", "")
+    storage = Branding._meta.get_field("logo").storage
+    if not name or not storage.exists(name):
+        return b""
+    with storage.open(name) as kept:
+        content: bytes = kept.read()
+        return content
+
+
+def verified(token: str, sha256: str = "") -> tuple[Report, str] | None:
+    """The report of a token, and the format of its file that has this hash: "" when none has. For the public: no tenant is asked."""
+    found: Report | None = Report.objects.filter(verify_token=token).defer("document").prefetch_related("files", "superseded_by").first()
+    if found is None:
+        return None
+    matching = (
+        ReportFile.objects.filter(Q(sha256=sha256), report__number=found.number, report__tenant_id=found.tenant_id).select_related("report").first()
+    )
+    if matching is not None:
+        return matching.report, matching.format
+    return found, ""

@@ -1,0 +1,1 @@
+"""What a report looks like: one module for each format. They read the frozen document, and nothing else."""

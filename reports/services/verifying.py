@@ -1,0 +1,49 @@
+"""Is this file what we made? For anybody who holds a report: nothing is told beyond what stands on its cover."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mcp_platform.tenancy import scope
+from reports import queries
+from reports.errors import ReportNotFound
+
+HASH: Final = re.compile(r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """verdict: "known" (nothing was given to compare), "genuine", "superseded" (genuine, and there is a later revision) or "altered"."""
+
+    verdict: str
+    number: str
+    revision: int
+    made_at: str
+    later_revision: int | None = None
+
+
+def verify(token: str, sha256: str = "") -> Verdict:
+    """Compare the SHA-256 of a file with those of the report's files. Raises ReportNotFound for a token that is not ours."""
+    given = sha256.strip().lower()
+    with scope.platform_scope():  # the token is the only thing that is known of the tenant
+        found = queries.verified(token, given if HASH.match(given) else "")
+        if found is None:
+            raise ReportNotFound
+        report, matching = found
+        latest = queries.revisions(report.tenant, report.number).last()
+    later = latest.revision if latest is not None and latest.revision > report.revision else None
+    return Verdict(
+        verdict=_verdict(bool(given), bool(matching), later),
+        number=report.number,
+        revision=report.revision,
+        made_at=report.created_at.isoformat(timespec="seconds"),
+        later_revision=later,
+    )
+
+
+def _verdict(given: bool, matches: bool, later: int | None) -> str:
+    if not given:
+        return "known"
+    if not matches:
+        return "altered"
+    return "superseded" if later else "genuine"

@@ -1,0 +1,227 @@
+"""Reports over REST: asked for, made by a worker, downloaded, revised, verified by anybody."""
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core import signing
+from django.test import Client
+
+from mcp_platform.operations import services as operations
+from mcp_platform.operations.models import Operation
+from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
+from mcp_platform.tenancy.permissions import of_role
+from reports import tasks as _tasks  # noqa: F401  a worker imports it
+from reports.models import Report, ReportFile
+from reports.services import handing_out, making
+from tests.factories import TenantFactory, bearer
+from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
+from validation.models import Building, ValidationRun
+
+pytestmark = pytest.mark.django_db
+
+
+class Died(BaseException):
+    """What no handler of errors takes: the process is gone."""
+
+
+@pytest.fixture
+def office() -> Tenant:
+    return TenantFactory.create()
+
+
+@pytest.fixture
+def house(office: Tenant) -> Building:
+    made = building(office)
+    Plugin(made, person(office), "setup").send(
+        *FRAME,
+        space("s-1", 900.0),
+        space("s-2", 30.0, at=200.0),
+        door("d-1", 0.7, spaces=("s-1", "")),
+        door("d-2", 1.2, spaces=("s-2", "s-1"), at=150.0),
+    )
+    return made
+
+
+@pytest.fixture
+def run(house: Building) -> ValidationRun:
+    made: ValidationRun = full(house)
+    return made
+
+
+def client_of(tenant: Tenant, role: str = Role.OWNER) -> Client:
+    return Client(headers=bearer(tenant, of_role(role)))
+
+
+def asked(tenant: Tenant, run: ValidationRun, **more: Any) -> Report:
+    answer = client_of(tenant).post("/api/v1/reports", {"run": str(run.pk), **more}, content_type="application/json")
+    assert answer.status_code == 202, answer.content
+    return Report.objects.get(pk=answer.json()["id"])
+
+
+def render(report: Report) -> None:
+    operation = Operation.objects.get(pk=str(report.operation_id))
+    operations.run(report.tenant, operation_id=operation.pk, attempt=operation.attempts)
+    report.refresh_from_db()
+
+
+def status(client: Client, path: str) -> int:
+    answer: Any = client.get(path)
+    if answer.streaming:
+        assert b"".join(answer.streaming_content)  # to the end, which closes the file
+    return int(answer.status_code)
+
+
+def fetched(tenant: Tenant, report: Report, name: str) -> bytes:
+    answer: Any = client_of(tenant).get(f"/api/v1/reports/{report.pk}/files/{name}")
+    assert answer.status_code == 200
+    return b"".join(answer.streaming_content)
+
+
+def test_a_report_is_made_and_downloaded(office: Tenant, run: ValidationRun) -> None:
+    report = asked(office, run, formats=["pdf", "json", "csv", "xlsx", "html"])
+    assert report.state == "queued"
+    render(report)
+    assert (report.state, report.problem) == ("ready", {})
+    assert fetched(office, report, "pdf").startswith(b"%PDF-")
+    document = json.loads(fetched(office, report, "json"))
+    assert document["number"] == report.number
+    assert document["summary"]["score"] == run.score
+    assert document["summary"]["findings"] == run.counts["by_outcome"]["fail"] > 0
+    assert document["findings"][0]["section"]
+    assert (
+        hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest() == report.content_sha256
+    )
+    assert Operation.objects.get(pk=str(report.operation_id)).status == "succeeded"
+    assert AuditEntry.objects.filter(tenant=office, action="report.download").count() == 2
+
+
+def test_what_was_frozen_stays_whatever_happens_to_the_model(office: Tenant, house: Building, run: ValidationRun) -> None:
+    report = asked(office, run, formats=["json", "pdf"])
+    render(report)
+    before = {one.format: one.sha256 for one in report.files.all()}
+    Plugin(house, person(office), "later").send(door("d-1", 1.0, spaces=("s-1", "")))
+    full(house)
+    making.render_again(office, report_id=report.pk, by=None)
+    report.refresh_from_db()
+    render(report)
+    assert {one.format: one.sha256 for one in report.files.all()} == before
+
+
+def test_a_worker_that_died_leaves_one_report_whole(office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = asked(office, run, formats=["json", "csv"])
+    stored = making._store
+
+    def dies(*arguments: Any) -> Any:
+        stored(*arguments)
+        raise Died
+
+    monkeypatch.setattr(making, "_store", dies)
+    with pytest.raises(Died):
+        render(report)
+    monkeypatch.setattr(making, "_store", stored)
+    report.refresh_from_db()
+    assert report.state == "rendering"
+    render(report)
+    assert report.state == "ready"
+    assert sorted(ReportFile.objects.filter(report=report).values_list("format", flat=True)) == ["csv", "json"]
+
+
+def test_a_failure_says_why_and_keeps_what_was_frozen(office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reports.render import data
+
+    report = asked(office, run, formats=["json"])
+    monkeypatch.setitem(data.FORMATS, "json", ("application/json", lambda document: 1 / 0))
+    render(report)
+    assert report.state == "failed"
+    assert "ZeroDivisionError" in report.problem["detail"]
+    monkeypatch.undo()
+    assert client_of(office).post(f"/api/v1/reports/{report.pk}/render").status_code == 202
+    report.refresh_from_db()
+    render(report)
+    assert report.state == "ready"
+
+
+def test_the_next_revision_supersedes(office: Tenant, run: ValidationRun) -> None:
+    first = asked(office, run, formats=["json"])
+    render(first)
+    second = asked(office, run, formats=["json"], supersedes=str(first.pk))
+    render(second)
+    assert (second.number, second.revision) == (first.number, 2)
+    assert asked(office, run).number != first.number
+    digest = first.files.get().sha256
+    answer = Client().post(f"/api/v1/verify/{first.verify_token}", {"sha256": digest}, content_type="application/json")
+    assert answer.json() | {"made_at": ""} == {"verdict": "superseded", "number": first.number, "revision": 1, "made_at": "", "later_revision": 2}
+
+
+def test_anybody_may_verify_and_learns_nothing_else(office: Tenant, run: ValidationRun) -> None:
+    report = asked(office, run, formats=["pdf"])
+    render(report)
+    content = fetched(office, report, "pdf")
+    path = f"/api/v1/verify/{report.verify_token}"
+    upload = io.BytesIO(content)
+    upload.name = "report.pdf"
+    assert Client().post(path, {"file": upload}).json()["verdict"] == "genuine"
+    changed = io.BytesIO(content.replace(b"%%EOF", b"%%EOX"))
+    changed.name = "report.pdf"
+    answer = Client().post(path, {"file": changed}).json()
+    assert answer["verdict"] == "altered"
+    assert set(answer) == {"verdict", "number", "revision", "made_at", "later_revision"}
+    assert Client().post(path, {}, content_type="application/json").json()["verdict"] == "known"
+    assert Client().post("/api/v1/verify/nothing-of-ours", {}, content_type="application/json").status_code == 404
+    page = Client().get(f"/verify/{report.verify_token}").content.decode()
+    assert report.number in page
+    assert office.name not in page
+    assert report.title not in page
+
+
+def test_a_link_opens_one_file_for_a_while(office: Tenant, run: ValidationRun) -> None:
+    report = asked(office, run, formats=["json"])
+    render(report)
+    answer = client_of(office).post(f"/api/v1/reports/{report.pk}/files/json/link", {"seconds": 600}, content_type="application/json")
+    href = answer.json()["href"]
+    opened: Any = Client().get(href)
+    assert b"".join(opened.streaming_content) == fetched(office, report, "json")
+    old = signing.dumps([str(office.pk), str(report.pk), "json", 1], salt=handing_out.SALT, compress=True)
+    assert Client().get(f"/reports/file/{old}").status_code == 403
+    assert Client().get(href[:-3] + "abc").status_code == 403
+
+
+def test_who_may_what(office: Tenant, run: ValidationRun) -> None:
+    report = asked(office, run, formats=["json"])
+    render(report)
+    stranger = TenantFactory.create()
+    body = {"run": str(run.pk)}
+    for path in (f"/api/v1/reports/{report.pk}", f"/api/v1/reports/{report.pk}/files/json"):
+        assert status(client_of(office, Role.VIEWER), path) == 200
+        assert status(client_of(office, Role.AGENT), path) == 403
+        assert status(client_of(stranger), path) == 404
+        assert status(Client(), path) == 401
+    assert client_of(office, Role.VIEWER).post("/api/v1/reports", body, content_type="application/json").status_code == 403
+    assert client_of(stranger).post("/api/v1/reports", body, content_type="application/json").status_code == 404
+    assert client_of(office, Role.VIEWER).delete(f"/api/v1/reports/{report.pk}").status_code == 403
+    assert client_of(stranger).delete(f"/api/v1/reports/{report.pk}").status_code == 404
+    assert client_of(office).delete(f"/api/v1/reports/{report.pk}").status_code == 204
+    assert not Report.objects.filter(pk=report.pk).exists()
+
+
+def test_bad_wishes_are_refused_with_their_path(office: Tenant, run: ValidationRun) -> None:
+    client = client_of(office)
+    for body, path in (
+        ({}, "$.run"),
+        ({"run": str(run.pk), "formats": ["docx"]}, "$.formats"),
+        ({"run": str(run.pk), "sections": ["poem"]}, "$.sections"),
+        ({"run": str(run.pk), "locale": "xx"}, "$.locale"),
+    ):
+        answer = client.post("/api/v1/reports", body, content_type="application/json")
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["path"].startswith(path)
+    assert Report.objects.count() == 0
+
+
+def test_a_run_that_is_not_done_has_no_report(office: Tenant, run: ValidationRun) -> None:
+    ValidationRun.objects.filter(pk=run.pk).update(state="running")
+    answer = client_of(office).post("/api/v1/reports", {"run": str(run.pk)}, content_type="application/json")
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_NOT_DONE")

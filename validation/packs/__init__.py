@@ -1,0 +1,1 @@
+"""Rule packs that come with the product: data, read by validation/services/packs.py."""

@@ -1,0 +1,1 @@
+"""What REST shows, by subject."""
