@@ -16,7 +16,8 @@ app.set_default()
 # the calls that run in lanes beside it. Tasks give back their own (`jobs.TenantTask`).
 app.conf.update(CELERY_DB_REUSE_MAX=2**60)
 app.autodiscover_tasks(
-    ["mcp_platform.operations", "mcp_platform.vault", "mcp_platform.outbox", "conversations", "conversations.analytics", "validation", "reports"], related_name="tasks"
+    ["mcp_platform.operations", "mcp_platform.vault", "mcp_platform.outbox", "conversations", "conversations.analytics", "validation", "reports"],
+    related_name="tasks",
 )
 
 

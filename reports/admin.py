@@ -1,5 +1,6 @@
 """Reports in the admin: the list with its states, a page with preview, files, history and problem; branding and templates."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,15 +12,15 @@ from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
-from mcp_platform.admin_base import badge
+from mcp_platform.admin_base import ServiceForm, badge
 from mcp_platform.operations import pages as operation_pages
 from mcp_platform.operations.models import Operation
-from mcp_platform.tenancy.pages import TenantPage, principal
+from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, principal
 from reports import queries
-from reports.models import Report
+from reports.models import Branding, Report, ReportTemplate
 from reports.pages import sent
 from reports.render.html import as_html
-from reports.services import handing_out, making
+from reports.services import handing_out, looks, making
 from validation.models import Building, ValidationRun
 
 VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "warning"}
@@ -147,3 +148,45 @@ class ReportPage(TenantPage):
     def download(self, request: HttpRequest, pk: UUID, name: str) -> FileResponse:
         found = self._one(request, pk)
         return sent(handing_out.download(found.tenant, report_id=pk, name=name, by=principal(request, found.tenant)))
+
+
+class LookPage(TenantPage):
+    """`saves` and `deletes` are services of reports.services.looks."""
+
+    permissions: ClassVar = {"view": "reports:read", "add": "reports:write", "change": "reports:write", "delete": "reports:write"}
+    form = ServiceForm
+    saves: ClassVar[Callable[..., Any]]
+    deletes: ClassVar[Callable[..., Any]]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        tenant = self.tenant_of(request, obj)
+        saved = type(self).saves(tenant, pk=obj.pk if change else None, fields=dict(form.cleaned_data), by=principal(request, tenant))
+        obj.__dict__.update(saved.__dict__)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        type(self).deletes(obj.tenant, pk=obj.pk, by=principal(request, obj.tenant))
+
+
+@admin.register(Branding)
+class BrandingPage(LookPage):
+    saves, deletes = looks.save_branding, looks.delete_branding
+    fields = looks.BRANDING_FIELDS
+    list_display = ("name", "is_default", "locale", "paper")
+    search_fields = ("name",)
+
+
+@admin.register(ReportTemplate)
+class TemplatePage(LookPage):
+    saves, deletes = looks.save_template, looks.delete_template
+    fields = looks.TEMPLATE_FIELDS
+    list_display = ("name", "branding", "updated_at")
+    list_select_related = ("tenant", "branding")
+    search_fields = ("name",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        match = request.resolver_match
+        pk = match.kwargs.get("object_id") if match else None
+        row = self.get_queryset(request).filter(pk=pk).first() if pk else None
+        tenant = row.tenant if row is not None else chosen_tenant(request)
+        kwargs["queryset"] = Branding.objects.for_tenant(tenant) if tenant else Branding.objects.none()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from mcp_platform.tenancy.models import Tenant
-from reports.errors import FileNotFound, ReportNotFound, TemplateNotFound
+from reports.errors import BrandingNotFound, FileNotFound, ReportNotFound, TemplateNotFound
 from reports.models import Branding, Report, ReportFile, ReportTemplate
 
 
@@ -43,6 +43,14 @@ def template(tenant: Tenant, template_id: UUID) -> ReportTemplate:
     found: ReportTemplate | None = ReportTemplate.objects.for_tenant(tenant).select_related("branding").filter(pk=template_id).first()
     if found is None:
         raise TemplateNotFound(template=str(template_id))
+    return found
+
+
+def branding(tenant: Tenant, pk: UUID) -> Branding:
+    """Raises BrandingNotFound."""
+    found: Branding | None = Branding.objects.for_tenant(tenant).filter(pk=pk).first()
+    if found is None:
+        raise BrandingNotFound(branding=str(pk))
     return found
 
 

@@ -46,7 +46,8 @@ class Element:
     given: facts that a person or a plugin has stated (they win over every derivation).
     footprint: outline in the plan, in the building's coordinates; None when there is no geometry.
     storey, space: global ids of what contains it ("" when unknown; a storey's `storey` is itself).
-    connects: of a door or opening, the spaces on its sides ("" for outside); of a stair or ramp, the storeys it joins; of a wall, the spaces it bounds.
+    connects: of a door or opening, the spaces on its sides ("" for outside); of a stair or ramp, the storeys it joins; of a wall, the spaces it
+        bounds; of a zone, its spaces.
     """
 
     global_id: str

@@ -161,8 +161,9 @@ class Reading:
         for index, attribute in enumerate(declaration.all_attributes()):
             kind = attribute.type_of_attribute().as_named_type()
             declared = kind.declared_type() if kind else None
-            plain = declared and (declared.as_enumeration_type() or declared.as_type_declaration()) and not _is_list(declared)
-            if plain and attribute.name() not in _OWN_FIELDS:
+            if declared is None or not (declared.as_enumeration_type() or declared.as_type_declaration()) or _is_list(declared):
+                continue
+            if attribute.name() not in _OWN_FIELDS:
                 found.append((index, f"Attributes.{attribute.name()}", self.units.of_measure(declared.name())))
         return found
 

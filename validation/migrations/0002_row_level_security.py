@@ -27,5 +27,7 @@ class Migration(migrations.Migration):
             "validation_finding",
             "validation_findingnote",
             "validation_waiver",
+            "validation_waiverattachment",
+            "validation_triagereading",
         )
     ]

@@ -95,7 +95,7 @@ def _book(building: Building, rule: CoreRule) -> Rulebook:
 def _judgements(building: Building, standing: ground.Ground, rule: CoreRule) -> Iterator[tuple[Any, Judgement]]:
     classes = [name for name in PARENTS if index.is_a(name, rule.applies_to)]
     runnable = standing.book.runnable[rule.key]
-    rows = ground.rows_of(building).filter(ifc_class__in=classes).order_by("global_id")
+    rows = elements.at(building.tenant, building).filter(ifc_class__in=classes).order_by("global_id")
     for row in rows.iterator(chunk_size=elements.CHUNK):
         yield row, judge.judge(runnable, standing.subject(row))
 

@@ -13,7 +13,7 @@ VERSION = ("id", "tenant_id", "rule_set_id", "number", "content_sha256", "change
 RULE = (
     "id", "tenant_id", "version_id", "key", "title", "kind", "applies_to", "when", "require", "message", "params", "severity", "weight", "category",
     "discipline", "scope", "check_name", "facts", "section", "paraphrase", "url", "rationale", "examples", "exceptions", "ids_xml", "provenance",
-    "source", "is_active", "position",
+    "section_provenance", "source", "is_active", "position",
 )  # fmt: skip
 VERSION_SAYS = "a published rule set version never changes"
 RULE_SAYS = "a rule of a published version never changes"
@@ -119,5 +119,5 @@ def _run(editor, statements):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("validation", "0003_authored_rev_and_pack")]
+    dependencies = [("validation", "0002_row_level_security")]
     operations = [immutable()]

@@ -1,0 +1,103 @@
+"""How a tenant's reports look, and what is in them: branding and templates, each change in the audit."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from mcp_platform import rest
+from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.services import By, actor_of, audit
+from reports import queries
+from reports.core.sections import FORMATS, SECTIONS
+from reports.models import Branding, ReportTemplate
+
+BRANDING_FIELDS: Final = ("name", "is_default", "colour", "logo", "letterhead", "disclaimer", "locale", "paper")
+TEMPLATE_FIELDS: Final = ("name", "sections", "formats", "branding")
+LARGEST_LOGO: Final = 512 * 1024
+LOGOS: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+
+
+def save_branding(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], by: By) -> Branding:
+    """Made or changed. The new default takes the place of the old one. Raises BrandingNotFound, SchemaError with every fault."""
+    with transaction.atomic():
+        row = queries.branding(tenant, pk) if pk else Branding(tenant=tenant)
+        faults = _set(row, fields, BRANDING_FIELDS) + _logo_faults(fields.get("logo"))
+        _refuse(faults)
+        if row.is_default:
+            Branding.objects.for_tenant(tenant).exclude(pk=row.pk).update(is_default=False)
+        row.save()
+        audit(tenant, actor=actor_of(by), action="branding.save", target=row, changes={name: str(fields[name])[:200] for name in fields})
+    return row
+
+
+def delete_branding(tenant: Tenant, *, pk: UUID, by: By) -> None:
+    """Reports keep how they looked. Raises BrandingNotFound."""
+    row = queries.branding(tenant, pk)
+    with transaction.atomic():
+        audit(tenant, actor=actor_of(by), action="branding.delete", target=row, changes={"name": row.name})
+        row.delete()
+
+
+def save_template(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], by: By) -> ReportTemplate:
+    """Raises TemplateNotFound, SchemaError with every fault."""
+    with transaction.atomic():
+        row = queries.template(tenant, pk) if pk else ReportTemplate(tenant=tenant)
+        faults = _set(row, fields, TEMPLATE_FIELDS)
+        faults += _unknown("sections", row.sections, SECTIONS) + _unknown("formats", row.formats, FORMATS)
+        if row.branding is not None and row.branding.tenant_id != tenant.pk:
+            faults.append({"path": "$.branding", "message": "is not known", "expected": "a branding of this tenant"})
+        _refuse(faults)
+        row.save()
+        audit(tenant, actor=actor_of(by), action="report_template.save", target=row, changes={name: str(fields[name])[:200] for name in fields})
+    return row
+
+
+def delete_template(tenant: Tenant, *, pk: UUID, by: By) -> None:
+    """Raises TemplateNotFound."""
+    row = queries.template(tenant, pk)
+    with transaction.atomic():
+        audit(tenant, actor=actor_of(by), action="report_template.delete", target=row, changes={"name": row.name})
+        row.delete()
+
+
+Faults = list[dict[str, str]]
+
+
+def _set(row: Branding | ReportTemplate, fields: Mapping[str, Any], known: tuple[str, ...]) -> Faults:
+    faults = [{"path": f"$.{name}", "message": "is not known", "expected": ", ".join(known)} for name in fields if name not in known]
+    for name in known:
+        if name in fields:
+            setattr(row, name, fields[name])
+    try:
+        row.full_clean(validate_unique=False, validate_constraints=False)
+    except ValidationError as fault:
+        faults += [{"path": f"$.{name}", "message": " ".join(said), "expected": "a value that fits"} for name, said in fault.message_dict.items()]
+    return faults
+
+
+def _unknown(name: str, values: Any, allowed: tuple[str, ...]) -> Faults:
+    if not isinstance(values, list):
+        return [{"path": f"$.{name}", "message": "is not a list", "expected": f"a list of {', '.join(allowed)}"}]
+    wrong = [(place, value) for place, value in enumerate(values) if value not in allowed]
+    return [{"path": f"$.{name}[{place}]", "message": f"{value!r} is not known", "expected": ", ".join(allowed)} for place, value in wrong]
+
+
+def _logo_faults(logo: Any) -> Faults:
+    """Only what the renderer can draw, and nothing that is as large as a poster."""
+    if not logo or not hasattr(logo, "read"):
+        return []
+    head = logo.read(16)
+    logo.seek(0)
+    if not any(head.startswith(magic) for magic in LOGOS):
+        return [{"path": "$.logo", "message": "is another kind of file", "expected": "a PNG or JPEG picture"}]
+    if logo.size > LARGEST_LOGO:
+        return [{"path": "$.logo", "message": f"has {logo.size} bytes", "expected": f"at most {LARGEST_LOGO}"}]
+    return []
+
+
+def _refuse(faults: Faults) -> None:
+    if faults:
+        raise rest.SchemaError(errors=faults)
