@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 from celery import Task, bootsteps, current_task, shared_task
 from django.conf import settings
 from django.core.cache import cache
-from django.db import close_old_connections, connection, transaction
+from django.db import OperationalError, close_old_connections, connection, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 
 from mcp_platform import observability
 from mcp_platform.celery import app  # named, not celery's current_app: without this import that is an app that dials localhost
+from mcp_platform.db.busy import is_busy
 from mcp_platform.tenancy import scope
 
 log = observability.logger(__name__)
@@ -95,6 +96,7 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """Enters the tenant of its `tenant_id` argument; binds ids to the log; gives connections back."""
 
     abstract = True
+    swept = False  # a sweep finds the work again, so a job that meets a busy database may leave it
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tenant_id = kwargs.get("tenant_id")
@@ -107,6 +109,10 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
                 observability.bind(tenant_id=tenant_id)
             try:
                 return super().__call__(*args, **kwargs)
+            except OperationalError as fault:
+                if not (self.swept and is_busy(fault)):
+                    raise
+                log.info("job_postponed", fault=repr(fault))
             finally:
                 if not connection.in_atomic_block:  # not when a task is called like a function
                     close_old_connections()  # the threads of a worker outlive their jobs, and the pool has few connections
@@ -130,7 +136,7 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
 
 
 def task(name: str, **options: Any) -> Callable[[F], F]:
-    """Register a task under `name`: acknowledged when done, handed over when its worker dies."""
+    """Register a task under `name`: acknowledged when done, handed over when its worker dies. `swept=True`: a sweep finds its work again."""
     decorated: Callable[[F], F] = shared_task(name=name, base=TenantTask, **options)
     return decorated
 
@@ -187,6 +193,13 @@ class Dispatcher(threading.Thread):
         try:
             with observability.correlated(sweep=one.name), scope.platform_scope():
                 return one.work()
+        except OperationalError as fault:
+            if not is_busy(fault):
+                log.exception("sweep_failed")
+            else:
+                log.info("sweep_postponed", fault=repr(fault))
+            close_old_connections()
+            return 0
         except Exception:
             log.exception("sweep_failed")
             close_old_connections()

@@ -305,6 +305,8 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Buildings", "icon": "apartment", "to": "validation.building"},
             {"title": "Models", "icon": "deployed_code", "to": "validation.modelrevision"},
             {"title": "Findings", "icon": "rule", "to": "validation.finding", "badge": "validation.admin.findings.critical"},
+            {"title": "Checks", "icon": "query_stats", "to": "validation.validationrun"},
+            {"title": "Live sessions", "icon": "cable", "to": "validation.livesession"},
             {"title": "Waivers", "icon": "approval", "to": "validation.waiver", "badge": "validation.admin.waivers.waiting"},
             {"title": "Reports", "icon": "picture_as_pdf", "to": "reports.report", "also": "reports.reporttemplate"},
             {"title": "Triage", "icon": "low_priority", "to": "validation.triagereading"},
@@ -377,6 +379,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "MCP Platform",
     "DESCRIPTION": "Conversations, building-code validation, experiments and Model Context Protocol, on one platform.",
+    "EXTERNAL_DOCS": {"url": "/api/asyncapi/validation.yaml", "description": "The WebSocket protocol of live validation (AsyncAPI)"},
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

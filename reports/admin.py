@@ -4,24 +4,25 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from mcp_platform.admin_base import ServiceForm, badge
 from mcp_platform.operations import pages as operation_pages
 from mcp_platform.operations.models import Operation
-from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, principal
+from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, principal
 from reports import queries
 from reports.models import Branding, Report, ReportTemplate
 from reports.pages import sent
 from reports.render.html import as_html
 from reports.services import handing_out, looks, making
 from validation.models import Building, ValidationRun
+from validation.queries.overview import actor_name
 
 VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "warning"}
 
@@ -34,6 +35,7 @@ class ReportPage(TenantPage):
     list_filter = ("state",)
     search_fields = ("number", "title")
     ordering = ("-created_at",)
+    list_before_template = "reports/how.html"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("document").prefetch_related("files")
@@ -48,7 +50,7 @@ class ReportPage(TenantPage):
 
     @admin.display(description="Made", ordering="created_at")
     def made(self, row: Report) -> SafeString:
-        return format_html('{}<span class="mcp-below">{}</span>', f"{row.created_at:%-d %b %Y %H:%M}", row.requested_by)
+        return format_html('{}<span class="mcp-below">{}</span>', f"{row.created_at:%-d %b %Y %H:%M}", actor_name(row.requested_by))
 
     @admin.display(description="Files")
     def downloads(self, row: Report) -> SafeString:
@@ -61,11 +63,11 @@ class ReportPage(TenantPage):
 
         return [
             page("of/<uuid:building_id>/", require_POST(self.ask), "ask"),
-            page("<uuid:pk>/preview/", xframe_options_sameorigin(self.preview), "preview"),
+            page("<uuid:pk>/preview/", require_GET(xframe_options_sameorigin(self.preview)), "preview"),
             page("<uuid:pk>/again/", require_POST(self.again), "again"),
             page("<uuid:pk>/revise/", require_POST(self.revise), "revise"),
             page("<uuid:pk>/remove/", require_POST(self.remove), "remove"),
-            page("<uuid:pk>/files/<slug:name>/", self.download, "file"),
+            page("<uuid:pk>/files/<slug:name>/", require_GET(self.download), "file"),
             *super().get_urls(),
         ]
 
@@ -79,6 +81,7 @@ class ReportPage(TenantPage):
             title=str(found),
             object=found,
             variant=VARIANTS[found.state],
+            asker=actor_name(found.requested_by),
             files=[{"row": one, "url": self.to("file", found.pk, one.format)} for one in found.files.all()],
             preview_url=self.to("preview", found.pk),
             again_url=self.to("again", found.pk),
@@ -100,15 +103,16 @@ class ReportPage(TenantPage):
 
     def ask(self, request: HttpRequest, building_id: UUID) -> HttpResponse:
         """A report of the building's last check."""
-        building = Building.objects.filter(pk=building_id).select_related("tenant").first()
+        building = in_view(request, Building.objects.filter(pk=building_id).select_related("tenant"), "reports:write").first()
         if building is None:
             raise Http404("There is no such building.")
         by = principal(request, building.tenant)
         rows = ValidationRun.objects.for_tenant(building.tenant).filter(building=building, state="done", is_what_if=False)
         last = rows.order_by("-created_at").first()
-        if last is None:
-            raise Http404("The building has not been checked yet.")
         by.require("reports:write")
+        if last is None:
+            messages.error(request, "There is nothing to report yet: the building has not been checked.")
+            return HttpResponseRedirect(reverse("admin:validation_finding_board", args=(building_id,)))
         made = making.request(building.tenant, run_id=last.pk, formats=("pdf", "html", "json", "xlsx", "csv"), by=by)
         return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
 

@@ -21,7 +21,7 @@ from mcp_platform.tenancy.authenticators import principal_of
 from reports import queries
 from reports.core.sections import FORMATS, SECTIONS
 from reports.models import Report
-from reports.pages import hash_of, sent
+from reports.pages import hash_of, require_short, sent
 from reports.services import handing_out, making, verifying
 
 VERDICTS = [(name, name) for name in ("known", "genuine", "superseded", "altered")]
@@ -147,7 +147,7 @@ class FileView(APIView):
 
 
 class LinkView(APIView):
-    permissions: ClassVar = {"POST": "reports:read"}
+    permissions: ClassVar = {"POST": "reports:write"}
 
     @extend_schema(operation_id="report_link", request=ReportLinkRequestSerializer, responses={201: ReportLinkSerializer})
     def post(self, request: Request, report_id: UUID, name: str) -> Response:
@@ -169,6 +169,7 @@ class VerifyView(APIView):
     def post(self, request: Request, token: str) -> Response:
         """Send `sha256`, or the file itself as `file` (multipart): genuine, altered or superseded."""
         throttling.spend_visitor("verify", throttling.address_of(request._request))
+        require_short(request._request)
         upload = request.FILES.get("file")
         digest = hash_of(upload) if upload is not None else check_body(request.data, ReportHashSerializer).get("sha256", "")
         return Response(ReportVerdictSerializer(verifying.verify(token, digest)).data)

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
 
 from mcp_platform.tenancy.models import Tenant
 from reports.core import plans
 from reports.core.document import RANK
-from validation.core import plan
+from validation.core import plan, score
 from validation.core.units import pair, shown
 from validation.models import Element, Finding, ValidationRun, Waiver
 from validation.queries import elements
@@ -45,7 +48,7 @@ def of_run(tenant: Tenant, run: ValidationRun) -> dict[str, Json]:
         "engine": {"version": run.engine_version, "run": str(run.pk), "input_sha256": run.input_sha256, "result_sha256": run.result_sha256},
         "score": run.score,
         "coverage": run.coverage,
-        "status": run.status,
+        "status": _status(run, findings),
         "counts": run.counts.get("rules", {}),
         "rules": rules,
         "findings": findings,
@@ -58,6 +61,13 @@ def of_run(tenant: Tenant, run: ValidationRun) -> dict[str, Json]:
         "elements": _index(things, names, findings),
         "parties": run.building.project.parties,
     }
+
+
+def _status(run: ValidationRun, findings: Iterable[Mapping[str, Json]]) -> str:
+    """By the waivers of the day on which the report is asked for: they are what it lists."""
+    critical = sum(one["severity"] == "critical" and not one["waiver"] for one in findings)
+    partial = run.revision is not None and run.revision.state == "partial"
+    return score.status_of(critical, run.coverage, run.building.project.coverage_threshold, partial=partial).value
 
 
 def rules_of(basis: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
@@ -78,9 +88,7 @@ def rules_of(basis: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
 
 def _rows(tenant: Tenant, run: ValidationRun) -> Iterable[Finding]:
     rows = Finding.objects.for_tenant(tenant).filter(building=run.building_id).select_related("assignee")
-    return rows.only("rule_key", "subject", "state", "assignee", "due_on", "evidence", "parameters", "discipline", "id", "fingerprint").iterator(
-        2_000
-    )
+    return rows.defer("geometry", "citation", "message", "missing").iterator(2_000)
 
 
 def _elements(tenant: Tenant, run: ValidationRun, wanted: set[str]) -> dict[str, Element]:
@@ -106,7 +114,9 @@ def _finding(
 ) -> dict[str, Json]:
     numbers = one["actual"] is not None and one["required"] is not None
     actual, required = pair(one["actual"], one["required"], one["unit"], system) if numbers else ("", "")
-    evidence = list(row.evidence) if row else []
+    # The row is as things are now. What it says of a fact belongs to this judgement only while both see the same.
+    same = row is not None and (row.actual, row.required) == (one["actual"], one["required"])
+    evidence = list(row.evidence) if row is not None and same else []
     storey = thing.storey if thing else ""
     return {
         "id": row.fingerprint if row else "",
@@ -134,7 +144,7 @@ def _finding(
         "message": one["message"],
         "evidence": evidence,
         "evidence_text": "; ".join(_evidence(fact, system) for fact in evidence[:EVIDENCE_SHOWN]),
-        "parameters": dict(row.parameters) if row else {},
+        "parameters": dict(row.parameters) if row is not None and same else {},
         "state": row.state if row else "",
         "responsible": name_of(row.assignee) if row and row.assignee else "",
         "due": row.due_on.isoformat() if row and row.due_on else "",
@@ -201,11 +211,12 @@ def _model(run: ValidationRun) -> dict[str, Json]:
 def _waivers(tenant: Tenant, run: ValidationRun) -> tuple[dict[tuple[str, str], str], list[dict[str, Json]]]:
     """(rule, subject or "") -> number of the approved waiver; and all of them as the report lists them."""
     rows = Waiver.objects.for_tenant(tenant).filter(building=run.building_id).select_related("finding").order_by("created_at")
+    today = timezone.localdate(timezone=ZoneInfo(run.building.project.jurisdiction.timezone))
     marks: dict[tuple[str, str], str] = {}
     listed = []
     for place, row in enumerate(rows, 1):
         number = f"W-{place}"
-        if row.state == Waiver.State.APPROVED:
+        if row.state == Waiver.State.APPROVED and (row.expires_on is None or row.expires_on >= today):
             marks[row.rule_key, row.finding.subject if row.finding else ""] = number
         listed.append(
             {
@@ -238,10 +249,11 @@ def _not_evaluable(judged: Iterable[Mapping[str, Json]], rules: Mapping[str, Map
 
 def _data_quality(run: ValidationRun) -> list[dict[str, Json]]:
     found = (run.revision.integrity or {}) if run.revision else {}
-    rows = [{"kind": "log_error", "detail": text, "count": 1} for text in (found.get("log_errors") or [])[:50]]
-    if found.get("duplicates"):
-        count = found["duplicates"] if isinstance(found["duplicates"], int) else len(found["duplicates"])
-        rows.append({"kind": "duplicate_global_id", "detail": "Elements that share a GlobalId; the later ones were numbered.", "count": count})
+    rows = [{"kind": "parser_error", "detail": text, "count": 1} for text in found.get("complaints") or ()]
+    twins = found.get("duplicate_ids") or ()
+    if twins:
+        detail = f"Elements that share a GlobalId; the later ones were numbered: {', '.join(list(twins)[:20])}"
+        rows.append({"kind": "duplicate_global_id", "detail": detail, "count": len(twins)})
     return rows
 
 

@@ -75,7 +75,7 @@ class Report(TenantModel):
     number = models.CharField(max_length=20, help_text="R-<year>-<number>, of the tenant")
     revision = models.PositiveIntegerField(default=1)
     supersedes = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="superseded_by")
-    building = models.ForeignKey(Building, on_delete=models.CASCADE, related_name="reports")
+    building = models.ForeignKey(Building, on_delete=models.RESTRICT, related_name="reports")  # what was issued goes with its tenant only
     run = models.ForeignKey(ValidationRun, null=True, on_delete=models.SET_NULL, related_name="reports")
     template = models.ForeignKey(ReportTemplate, null=True, on_delete=models.SET_NULL, related_name="+")
     title = models.CharField(max_length=300)
@@ -101,6 +101,19 @@ class Report(TenantModel):
         return f"{self.number} rev. {self.revision}"
 
 
+class ReportCounter(TenantModel):
+    """The last number that was given in a year; numbers of deleted reports are never given again."""
+
+    year = models.PositiveSmallIntegerField()
+    last = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tenant", "year"), name="report_counter_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.year}: {self.last}"
+
+
 class ReportFile(TenantModel):
     """A rendered file. Its bytes are those of the document, so a second rendering replaces it by the same."""
 
@@ -119,3 +132,18 @@ class ReportFile(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.report_id} {self.format}"
+
+
+class FileHash(TenantModel):
+    """Every file that was ever made of a report: after an update its document may give other bytes, and what was handed out stays genuine."""
+
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="hashes")
+    format = models.CharField(max_length=10)
+    sha256 = models.CharField(max_length=64, db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("report", "sha256"), name="report_hash_once"),)
+
+    def __str__(self) -> str:
+        return self.sha256

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from mcp_platform.tenancy.models import Tenant
 from reports.errors import BrandingNotFound, FileNotFound, ReportNotFound, TemplateNotFound
-from reports.models import Branding, Report, ReportFile, ReportTemplate
+from reports.models import Branding, FileHash, Report, ReportFile, ReportTemplate
 
 
 def reports(tenant: Tenant) -> QuerySet[Report]:
@@ -78,9 +78,7 @@ def verified(token: str, sha256: str = "") -> tuple[Report, str] | None:
     found: Report | None = Report.objects.filter(verify_token=token).defer("document").prefetch_related("files", "superseded_by").first()
     if found is None:
         return None
-    matching = (
-        ReportFile.objects.filter(Q(sha256=sha256), report__number=found.number, report__tenant_id=found.tenant_id).select_related("report").first()
-    )
+    matching = FileHash.objects.filter(sha256=sha256, report__number=found.number, tenant_id=found.tenant_id).select_related("report").first()
     if matching is not None:
         return matching.report, matching.format
     return found, ""

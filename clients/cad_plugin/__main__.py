@@ -61,7 +61,7 @@ def _value(text: str) -> Any:
 
 
 def send(plugin: Plugin, ops: list[dict[str, Any]]) -> None:
-    for batch in ifc.batches(ops):
+    for batch in plugin.batches(ops):
         ack = plugin.send(batch)
         print(f"{len(batch)} changes, the model is at {ack.seq}")
         for conflict in ack.conflicts:

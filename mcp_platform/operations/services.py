@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -34,6 +34,17 @@ UNCLAIMED = timedelta(seconds=30)  # in the queue that long: its job was lost
 TOLD_EVERY_SECONDS = 0.25
 
 Result: TypeAlias = dict[str, Any]
+
+
+class NotYet(Exception):
+    """Raised by a worker function whose turn has not come: its thread is free at once, and the sweep hands the job out again after `seconds`.
+
+    It is no attempt that failed, so it may be said as often as needed.
+    """
+
+    def __init__(self, phase: str, *, seconds: float = 1.0) -> None:
+        self.phase, self.seconds = phase, seconds
+        super().__init__(phase)
 
 
 class Progress:
@@ -132,17 +143,33 @@ def run(tenant: Tenant, *, operation_id: UUID, attempt: int) -> None:
         return
     events.publish_change(operation_id)
     progress = Progress(operation_id, attempt + 1)
-    with _beating(operation_id, tenant):
-        status, fields = _outcome(tenant, row, progress)
     mine = Operation.objects.filter(pk=operation_id, status=Operation.Status.RUNNING, attempts=attempt + 1)
+    with _beating(operation_id, tenant):
+        try:
+            status, fields = _outcome(tenant, row, progress)
+        except NotYet as wait:
+            _give_back(mine, wait, attempt)
+            return
     mine.update(status=status, finished_at=Now(), **fields)
     events.publish_change(operation_id)
+
+
+def _give_back(mine: QuerySet[Operation], wait: NotYet, attempt: int) -> None:
+    """Queued as before, with a heart that has been silent just long enough for `recover` to find it in time."""
+    operation_id = mine.values_list("pk", flat=True).first()
+    heard = Now() - (UNCLAIMED - timedelta(seconds=wait.seconds))
+    if not mine.filter(cancel_asked=False).update(status=Operation.Status.QUEUED, attempts=attempt, phase=wait.phase[:200], heartbeat_at=heard):
+        mine.update(status=Operation.Status.CANCELLED, finished_at=Now())
+    if operation_id is not None:
+        events.publish_change(operation_id)
 
 
 def _outcome(tenant: Tenant, row: Operation, progress: Progress) -> tuple[str, dict[str, Any]]:
     try:
         work = KINDS[row.kind].work
         return Operation.Status.SUCCEEDED, {"result": work(tenant, row.arguments, progress), "phase": ""}
+    except NotYet:
+        raise
     except Cancelled:
         return Operation.Status.CANCELLED, {}
     except errors.PlatformError as fault:

@@ -7,7 +7,7 @@ from mcp_platform.operations import services
 from mcp_platform.tenancy.models import Tenant
 
 
-@jobs.task("operations.run")
+@jobs.task("operations.run", swept=True)
 def run(*, tenant_id: str, operation_id: str, attempt: int) -> None:
     services.run(Tenant.objects.get(pk=tenant_id), operation_id=UUID(operation_id), attempt=attempt)
 

@@ -106,6 +106,16 @@ def principal_of_user(user: User, tenant: Tenant) -> scope.Principal:
     return scope.Principal(tenant=tenant, actor=f"user:{user.pk}", permissions=permissions_of(user, tenant), user=user)
 
 
+def person_behind(principal: scope.Principal) -> User | None:
+    """Who answers for what a caller does: the person who is signed in, or who made the key. None when nobody is known, and for an issuer's JWT."""
+    if principal.key_id is None:
+        return principal.user
+    with scope.platform_scope():
+        key = ApiKey.objects.select_related("created_by").filter(pk=principal.key_id).first()
+        found: User | None = key.created_by if key is not None else None
+        return found
+
+
 def key_by_id(key_id: UUID) -> ApiKey | None:
     with scope.platform_scope():
         found: ApiKey | None = ApiKey.objects.select_related("tenant").filter(pk=key_id).first()

@@ -5,4 +5,4 @@ from mcp_platform.tenancy import rls
 
 class Migration(migrations.Migration):
     dependencies = [("reports", "0001_initial"), ("tenancy", "0001_initial")]
-    operations = [rls.enable("reports_branding", "reports_reporttemplate", "reports_report", "reports_reportfile")]
+    operations = [rls.enable("reports_branding", "reports_reporttemplate", "reports_report", "reports_reportfile", "reports_reportcounter", "reports_filehash")]

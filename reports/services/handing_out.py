@@ -10,7 +10,7 @@ from mcp_platform.tenancy import scope
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
 from reports import queries
-from reports.errors import LinkExpired, ReportNotFound
+from reports.errors import FileNotFound, LinkExpired
 from reports.models import ReportFile
 
 SALT: Final = "reports.link"
@@ -43,10 +43,10 @@ def opened(sealed: str) -> ReportFile:
     if expires < timezone.now().timestamp():
         raise LinkExpired
     with scope.tenant_scope(tenant_id):
-        tenant = Tenant.objects.get(pk=tenant_id)
         try:
+            tenant = Tenant.objects.get(pk=tenant_id)
             found = queries.file(tenant, UUID(report_id), name)
-        except ReportNotFound as fault:
+        except (Tenant.DoesNotExist, FileNotFound) as fault:
             raise LinkExpired from fault
         audit(tenant, actor="link", action="report.download", target=found.report, changes={"format": name, "sha256": found.sha256})
         return found

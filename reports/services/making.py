@@ -21,7 +21,7 @@ from reports import gathering, queries
 from reports.core import document as documents
 from reports.core.sections import FORMATS, SECTIONS
 from reports.errors import RunNotDone
-from reports.models import Branding, Report, ReportFile, ReportTemplate
+from reports.models import Branding, FileHash, Report, ReportCounter, ReportFile
 from validation.errors import RunNotFound
 from validation.models import ValidationRun
 
@@ -48,6 +48,8 @@ def request(
     template = queries.template(tenant, template_id) if template_id else None
     look = queries.branding_for(tenant, template)
     before = queries.report(tenant, supersedes) if supersedes else None
+    if before is not None and before.building_id != run.building_id:
+        raise rest.SchemaError(errors=[{"path": "$.supersedes", "message": "is a report of another building", "expected": f"one of {run.building}"}])
     wanted = _known("formats", formats or (template.formats if template else ()) or ("pdf", "json"), FORMATS)
     shown = _known("sections", sections or (template.sections if template else ()) or SECTIONS, SECTIONS)
     with transaction.atomic():
@@ -144,8 +146,11 @@ def _frozen(tenant: Tenant, run: ValidationRun, look: Branding | None, before: R
 
 
 def _number(tenant: Tenant, year: int) -> str:
-    last = Report.objects.for_tenant(tenant).filter(number__startswith=f"R-{year}-").aggregate(last=Max("number"))["last"]
-    return f"R-{year}-{int(last.rsplit('-', 1)[1]) + 1 if last else 1:05d}"
+    """The next of the year; the caller's transaction holds the tenant's row, so there are no twins."""
+    counter, _ = ReportCounter.objects.get_or_create(tenant=tenant, year=year)
+    counter.last += 1
+    counter.save()
+    return f"R-{year}-{counter.last:05d}"
 
 
 def _history(one: Report) -> dict[str, Any]:
@@ -222,7 +227,9 @@ def _store(tenant: Tenant, report: Report, name: str, media_type: str, content: 
     before = row.file.name if old else ""
     row.media_type, row.size, row.sha256 = media_type, len(content), hashlib.sha256(content).hexdigest()
     row.file.save(f"{report.number}-r{report.revision}.{name}", ContentFile(content), save=False)
-    row.save()
+    with transaction.atomic():
+        row.save()
+        FileHash.objects.get_or_create(report=report, sha256=row.sha256, defaults={"tenant": tenant, "format": name})
     if before and before != row.file.name:
         row.file.storage.delete(before)
     return row
@@ -237,9 +244,3 @@ def documents_of(report: Report) -> dict[str, Any]:
 
 def verify_url(report: Report) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}{reverse('reports-verify', args=(report.verify_token,))}"
-
-
-def templates_made(tenant: Tenant) -> ReportTemplate | None:
-    """The tenant's first template, when it has one."""
-    found: ReportTemplate | None = ReportTemplate.objects.for_tenant(tenant).first()
-    return found

@@ -84,5 +84,10 @@
     show();
   };
 
-  document.addEventListener("DOMContentLoaded", () => { followPolicy(); findStart(); offerConfig(); markFields(); settle(); });
+  // The theme's own listener writes the file's name into a text field beside it; without one it fails, with another's it writes there.
+  const ownFiles = () => {
+    for (const input of document.querySelectorAll("input.mcp-file")) input.hasChangeListener = true;
+  };
+
+  document.addEventListener("DOMContentLoaded", () => { ownFiles(); followPolicy(); findStart(); offerConfig(); markFields(); settle(); });
 })();

@@ -121,7 +121,7 @@
     }
     const facts = summary.unlocks.slice(0, 3), rulesOf = (one) => (Array.isArray(one.rules) ? one.rules.length : one.rules || 0), unlocks = facts.reduce((sum, one) => sum + (one.unlocks ?? rulesOf(one)), 0);
     el("unlocks").hidden = !facts.length;
-    el("unlock-title").textContent = `Fill ${facts.length === 1 ? "this fact" : `these ${facts.length} facts`} to unlock ${unlocks} ${facts.length && facts[0].unlocks !== undefined ? "checks" : "rules"}`;
+    el("unlock-title").textContent = `Fill ${facts.length === 1 ? "this fact" : `these ${facts.length} facts`} to unlock ${unlocks} ${facts.length && facts[0].unlocks !== undefined ? "check" : "rule"}${unlocks === 1 ? "" : "s"}`;
     el("unlock-list").replaceChildren(...facts.map((one) => {
       const item = make("li"), name = make("code", "mcp-mono", one.fact);
       item.append(name, make("span", "mcp-faint", `${number(one.subjects ?? 0)} element${one.subjects === 1 ? "" : "s"}, ${rulesOf(one)} rule${rulesOf(one) === 1 ? "" : "s"}`));

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from typing import Any
+from uuid import uuid4
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcp_platform.settings")
 
@@ -191,6 +192,46 @@ def moved(tenant: str) -> dict[str, Any]:
         "moves": moves.count(),
         "conversations": moves.values("conversation").distinct().count(),
     }
+
+
+def drawn(doors: int = 40, findings: int = 0, characters: int = 0) -> dict[str, Any]:
+    """A building with doors on one storey, judged; and so many findings more, each with a message of so many characters."""
+    from tests import factories
+    from tests.validation import live_scene as scene
+    from validation.models import Finding, FindingsDiff
+
+    tenant = factories.TenantFactory.create(slug=f"office-{os.urandom(4).hex()}")
+    building = scene.building(tenant)
+    marks = [f"door-{number}" for number in range(doors)]
+    nobody: Any = None
+    scene.Plugin(building, nobody).send(*scene.FRAME, *(scene.door(mark, 0.7, at=float(place)) for place, mark in enumerate(marks)))
+    scene.settle(building)
+    rows = [
+        Finding(
+            tenant=tenant, building=building, rule_key="MADE", subject=f"made-{number}", fingerprint=f"{number:040d}", outcome="fail",
+            severity="minor", message="x" * characters, bcf_topic_guid=uuid4(), first_seen_seq=1, last_seen_seq=1,
+        )
+        for number in range(findings)
+    ]  # fmt: skip
+    Finding.objects.bulk_create(rows, batch_size=500)
+    assert FindingsDiff.objects.filter(building=building).exists()
+    return {"tenant": str(tenant.pk), "key": factories.key(tenant), "building": str(building.pk), "doors": marks}
+
+
+def stream(building: str) -> dict[str, Any]:
+    """The findings that are there (fingerprint -> rev), what the stored diffs make of nothing, and the number of the last."""
+    from validation.models import Building, Finding, FindingsDiff
+
+    replayed: dict[str, int] = {}
+    last = 0
+    for diff in FindingsDiff.objects.filter(building_id=building).order_by("number"):
+        assert diff.number == last + 1
+        last = diff.number
+        replayed |= {one["fingerprint"]: one["rev"] for one in [*diff.added, *diff.updated]}
+        replayed = {mark: rev for mark, rev in replayed.items() if mark not in set(diff.resolved)}
+    there = Finding.objects.filter(building_id=building, resolved_seq=None)
+    dirty = Building.objects.values_list("dirty_storeys", flat=True).get(pk=building)
+    return {"findings": dict(there.values_list("fingerprint", "rev")), "replayed": replayed, "last": last, "dirty": dirty}
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from mcp_platform.tenancy import authenticators
-from tests.platform.bad_input import access, doors, events, flows, http, inbox, models, sockets, talk, web_chats
+from tests.platform.bad_input import access, building, doors, events, flows, http, inbox, models, sockets, talk, web_chats
 from tests.platform.bad_input.doors import Answer
 from tests.platform.bad_input.office import Office, committed, furnished, stored
 from tests.platform.bad_input.row import Bad
 from tests.platform.bad_input.sockets import BadSocket
 
-ROWS = [*talk.ROWS, *access.ROWS, *http.ROWS, *flows.ROWS, *events.ROWS, *inbox.ROWS, *models.ROWS, *web_chats.ROWS]
+ROWS = [*talk.ROWS, *access.ROWS, *http.ROWS, *flows.ROWS, *events.ROWS, *inbox.ROWS, *models.ROWS, *web_chats.ROWS, *building.ROWS]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_a_fault_of_ours_is_a_problem_document_too(
 # ── sockets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("row", sockets.ROWS, ids=str)
+@pytest.mark.parametrize("row", [*sockets.ROWS, *building.SOCKETS], ids=str)
 def test_a_bad_socket_is_refused(row: BadSocket, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_platform.sockets.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
     before = stored()
@@ -106,4 +106,4 @@ def test_a_ticket_opens_no_door_of_the_neighbour(office: Office) -> None:
 
 
 def test_every_row_has_a_name_of_its_own() -> None:
-    assert [name for name, count in Counter(map(str, [*ROWS, *sockets.ROWS])).items() if count > 1] == []
+    assert [name for name, count in Counter(map(str, [*ROWS, *sockets.ROWS, *building.SOCKETS])).items() if count > 1] == []

@@ -55,8 +55,9 @@ from tests.flows.test_integrations import CRM
 from tests.platform.bad_input import sockets
 from tests.platform.bad_input.office import Office, committed, stored
 from tests.platform.bad_input.sockets import OPEN, BadSocket, End
-from tests.validation import judged, walked_files, walked_models, walked_people, walked_rules, walked_runs
-from validation.models import TriageReading
+from tests.reports import walked as walked_reports
+from tests.validation import judged, walked_files, walked_models, walked_people, walked_rules, walked_runs, walked_triage
+from validation.models import TriageReading, ValidationRun
 
 API = "/api/v1/"
 operations.kind("tests.walk", reads="tenants:read")(lambda tenant, arguments, progress: {})
@@ -267,8 +268,11 @@ CALLS = [
     *(Call(*given) for given in walked_files.FILES),
     *(Call(*given) for given in walked_rules.RULES),
     *(Call(*given) for given in walked_people.PEOPLE),
+    *(Call(*given) for given in walked_triage.TRIAGE),
+    *(Call(*given) for given in walked_reports.REPORTS),
 ]
 HOT = {"POST conversations", "POST conversations/{conversation_id}/messages"}  # no sessions there: bearer tokens only
+STANDS_FOR = {"{sketch}": "{flow_id}", "{active_plan_id}": "{plan_id}", "{champion_id}": "{model_id}", "{format}": "{name}"}  # in the routes
 
 
 # ── what there is to walk ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -302,13 +306,13 @@ ROUTES = {route.path: route for route in _routes(get_resolver().url_patterns)}
 
 
 def route_of(call: Call) -> Route:
-    return ROUTES[
-        call.path.split("?")[0].replace("{sketch}", "{flow_id}").replace("{active_plan_id}", "{plan_id}").replace("{champion_id}", "{model_id}")
-    ]
+    return ROUTES[re.sub(r"\{\w+\}", lambda name: STANDS_FOR.get(name[0], name[0]), call.path.split("?")[0])]
 
 
 def needs(call: Call) -> str:
     """The permission that the view declares; "" lets every authenticated caller in."""
+    if call.call in walked_reports.PUBLIC:
+        return ""
     declared: str = route_of(call).view.permissions[call.method]
     return declared
 
@@ -417,6 +421,9 @@ def settled(db: None) -> World:
     more_names, more_rows = walked_people.people(house)
     names |= more_names
     rows |= more_rows
+    report_names, report_rows = walked_reports.reports(run_rows[ValidationRun])
+    names |= report_names
+    rows |= report_rows
     all_names, all_rows = rule_names | model_names | run_names | names, rows | rule_rows | model_rows | run_rows
     return World(ours=ours, theirs=theirs, people=people, names=all_names, rows=all_rows)
 
@@ -479,7 +486,8 @@ def test_a_viewer_may_look(call: Call, enter: Doors, world: World) -> None:
         assert stored(world.ours) == before
     else:
         assert answer.status_code == call.ok, answer.content
-        assert stored(world.ours) == before
+        left = {name for name, digest in stored(world.ours).items() if digest != before[name]}
+        assert left == ({"tenancy.AuditEntry"} if call.call in walked_reports.TRACED else set())
 
 
 @walk
@@ -493,7 +501,7 @@ def test_a_stranger_finds_nothing(call: Call, enter: Doors, world: World) -> Non
     assert stored(world.ours) == before
 
 
-@walk
+@pytest.mark.parametrize("call", [call for call in CALLS if call.call not in walked_reports.PUBLIC], ids=str)
 def test_anonymous_is_asked_who_it_is(call: Call, world: World) -> None:
     before = stored()
     answer = call.send(anonymous(), world.names)
@@ -506,7 +514,9 @@ def test_anonymous_is_asked_who_it_is(call: Call, world: World) -> None:
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
 def test_other_methods_tell_anonymous_nothing(path: str, method: str, world: World) -> None:
     answer = anonymous().generic(method, API + path.format(**world.names))
-    assert answer.status_code in (401, 405), answer.content
+    described = method == "OPTIONS" and any(call.endswith(f" {path}") for call in walked_reports.PUBLIC)
+    assert answer.status_code in ((200,) if described else (401, 405)), answer.content
+    assert OURS.encode() not in answer.content
 
 
 @pytest.mark.parametrize("path", [path for path in ROUTES if "{" in path])
@@ -525,6 +535,27 @@ def test_another_tenant_cannot_be_chosen(world: World) -> None:
         assert OURS not in json.dumps(answer.json().get("results"))
 
 
+# ── what is open to anybody who holds a report or a link ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.call in walked_reports.PUBLIC], ids=str)
+def test_a_public_door_tells_anonymous_no_names(call: Call, world: World) -> None:
+    before = stored()
+    answer = call.send(anonymous(), world.names)
+    assert answer.status_code == call.ok
+    assert OURS.encode() not in answer.content
+    assert stored() == before
+
+
+@pytest.mark.parametrize("door", ["POST /api/v1/verify/nobody", "GET /verify/nobody", "POST /verify/nobody", "GET /reports/file/nobody"])
+def test_a_guessed_token_opens_nothing(door: str, world: World) -> None:
+    before, (method, path) = stored(), door.split(" ")
+    answer = anonymous().generic(method, path, b"{}", content_type="application/json")
+    assert answer.status_code == (403 if "/file/" in path else 404)
+    assert OURS.encode() not in answer.content
+    assert stored() == before
+
+
 # ── the walk through the admin ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PAGES = dict(admin.site._registry)
@@ -538,6 +569,7 @@ def _addresses(page: Any, world: World) -> Iterator[str]:
     for pattern in page.get_urls():
         if pattern.pattern.converters:
             below = {"number": 1, "test": world.names["test_id"], "conversation": world.names["conversation_id"], **walked_people.below(world.names)}
+            below |= walked_reports.below(world.names)
             names = {name: below.get(name, world.rows[page.model].pk) for name in pattern.pattern.converters}
             yield base + _template(str(pattern.pattern)).format(**names)
 

@@ -225,3 +225,67 @@ def test_a_run_that_is_not_done_has_no_report(office: Tenant, run: ValidationRun
     ValidationRun.objects.filter(pk=run.pk).update(state="running")
     answer = client_of(office).post("/api/v1/reports", {"run": str(run.pk)}, content_type="application/json")
     assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_NOT_DONE")
+
+
+def test_what_was_handed_out_stays_genuine_when_the_same_document_gives_other_bytes(
+    office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reports.render import data
+
+    report = asked(office, run, formats=["json"])
+    render(report)
+    before = report.files.get().sha256
+    monkeypatch.setitem(data.FORMATS, "json", ("application/json", lambda document: b"{}"))
+    assert client_of(office).post(f"/api/v1/reports/{report.pk}/render").status_code == 202
+    report.refresh_from_db()
+    render(report)
+    assert report.files.get().sha256 != before
+    answer = Client().post(f"/api/v1/verify/{report.verify_token}", {"sha256": before}, content_type="application/json")
+    assert answer.json()["verdict"] == "genuine"
+
+
+def test_a_building_with_reports_stays(office: Tenant, house: Building, run: ValidationRun) -> None:
+    asked(office, run)
+    answer = client_of(office).get(f"/api/v1/validation/buildings/{house.pk}")
+    gone = client_of(office).delete(f"/api/v1/validation/buildings/{house.pk}", headers={"If-Match": answer.headers["ETag"]})
+    assert (gone.status_code, gone.json()["error_code"]) == (409, "STILL_NEEDED")
+    assert Report.objects.count() == 1
+
+
+def test_numbers_are_given_once(office: Tenant, run: ValidationRun) -> None:
+    first = asked(office, run)
+    assert client_of(office).delete(f"/api/v1/reports/{first.pk}").status_code == 204
+    assert asked(office, run).number != first.number
+
+
+def test_a_waiver_that_ended_after_the_run_is_not_on_the_cover(office: Tenant, house: Building, run: ValidationRun) -> None:
+    """The status is that of the day on which the report is asked for, like the waivers that it lists."""
+    report = asked(office, run, formats=["json"])
+    assert making.documents_of(report)["summary"]["status"] == "non-compliant"
+    ValidationRun.objects.filter(pk=run.pk).update(status="compliant to the rules checked")
+    assert making.documents_of(asked(office, run))["summary"]["status"] == "non-compliant"
+
+
+def test_branding_and_template_shape_a_report(office: Tenant, run: ValidationRun) -> None:
+    from reports.services import looks
+
+    brand = looks.save_branding(office, fields={"name": "Harbour Architects", "locale": "de", "is_default": True}, by=None)
+    other = looks.save_branding(office, fields={"name": "Pier", "is_default": True}, by=None)
+    brand.refresh_from_db()
+    assert (brand.is_default, other.is_default) == (False, True)
+    template = looks.save_template(office, fields={"name": "Short", "sections": ["summary"], "formats": ["json"], "branding": brand}, by=None)
+    report = asked(office, run, template=str(template.pk))
+    document = making.documents_of(report)
+    assert (document["sections"], document["locale"], report.formats) == (["summary"], "de", ["json"])
+    assert report.look["name"] == "Harbour Architects"
+
+
+def test_a_logo_is_a_picture(office: Tenant) -> None:
+    from django.core.files.base import ContentFile
+
+    from mcp_platform.rest import SchemaError
+    from reports.services import looks
+
+    with pytest.raises(SchemaError) as refused:
+        looks.save_branding(office, fields={"name": "X", "logo": ContentFile(b"<svg/>", "logo.png"), "colour": "red"}, by=None)
+    assert {fault["path"] for fault in refused.value.details["errors"]} == {"$.logo", "$.colour"}

@@ -483,6 +483,26 @@ def test_comments_and_states_come_back(version: str, house: Building, editor: Pr
     assert FindingNote.objects.filter(finding=door, kind="comment").count() == 1
 
 
+@pytest.mark.parametrize("status", ["Rejected", "FalsePositive"])
+def test_a_false_positive_needs_a_reason_and_spoils_nothing_else(status: str, house: Building, editor: Principal) -> None:
+    def reject(markup: Any) -> None:
+        markup.find("Topic").set("TopicStatus", status)
+        later(markup)
+        due = etree.SubElement(markup.find("Topic"), "DueDate")
+        due.text = "2026-12-24T00:00:00Z"
+
+    def explain(markup: Any) -> None:
+        reject(markup)
+        say(markup, "It is a closet.", uuid4())
+
+    result = back(house, edited(house, reject), editor)
+    assert (result.changed, [one["field"] for one in result.conflicts]) == (1, ["state"])
+    assert (narrow_door(house).state, narrow_door(house).due_on) == ("open", date(2026, 12, 24))
+    assert back(house, edited(house, explain), editor).conflicts == []
+    assert narrow_door(house).state == "false_positive"
+    assert FindingNote.objects.get(finding=narrow_door(house), kind="state").text == "It is a closet."
+
+
 def test_our_own_comments_are_known_when_they_come_back(house: Building, editor: Principal) -> None:
     board.comment(house.tenant, building_id=house.pk, finding_id=narrow_door(house).pk, text="Ask the architect.", by=editor)
     result = back(house, edited(house, lambda markup: None), editor)

@@ -30,6 +30,7 @@ from tests.validation.ids_cases import (
     root,
     wall,
 )
+from tests.validation.models import SAMPLES, needs_samples
 from validation.core.rules import Citation, Judgement, Kind, Outcome, Rule, Severity
 from validation.errors import IdsInvalid, NoIdsRules, RuleSetVersionIsImmutable
 from validation.ingest.ids import reading, runner
@@ -128,15 +129,12 @@ def test_the_command_wants_to_know_what_to_check() -> None:
         call_command("ids", "check")
 
 
-SHARED = Path("/work/shared/data/ifc")
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the sample models are not on this machine")
+@needs_samples
 @pytest.mark.parametrize("model", ["large_building_ifc2x3.ifc", "tall_building_ifc2x3.ifc"])
 def test_a_real_model(model: str, tmp_path: Path) -> None:
     asked = tmp_path / "doors.ids"
     asked.write_text(about("IFCDOOR", attribute("Name"), versions="IFC2X3"), encoding="utf-8")
-    assert said(str(asked), str(SHARED / model)) == ("pass", 0)
+    assert said(str(asked), str(SAMPLES / model)) == ("pass", 0)
 
 
 # ── over REST ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.validation.models import LIMITS, SAMPLES, Read, demo_file, zipped
+from tests.validation.models import LIMITS, SAMPLES, Read, demo_file, needs_samples, zipped
 from validation.ingest import child, demo, neutral
 from validation.ingest.child import ROOT
-
-needs_samples = pytest.mark.skipif(not SAMPLES.exists(), reason="the sample models are not on this machine")
 
 
 @pytest.fixture(scope="module")

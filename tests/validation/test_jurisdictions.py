@@ -9,6 +9,7 @@ from mcp_platform.errors import Denied
 from mcp_platform.rest import StaleEtag
 from mcp_platform.tenancy import queries as tenancy
 from mcp_platform.tenancy.models import AuditEntry, Tenant
+from mcp_platform.tenancy.scope import Principal
 from tests import factories
 from validation.errors import FieldsRefused, JurisdictionNotFound, NameTaken, StillNeeded
 from validation.models import Jurisdiction, Project
@@ -236,3 +237,26 @@ def test_a_fact_of_ones_own_names_sources_that_exist(office: Tenant) -> None:
         facts.save_fact(office, fields=fields, by=None)
     assert set(faults(refused)) == {"$.sources[1]", "$.sources[2]"}
     assert facts.save_fact(office, fields={**fields, "sources": ["pset:Doors.Width"]}, by=None).name == "clear_width"
+
+
+@pytest.mark.parametrize(("action", "payload"), [("disable", {}), ("replace", {"title": "Wider"}), ("add", {"title": "Wider"})])
+def test_an_amendment_that_takes_the_place_of_a_rule_needs_the_right_to_publish(office: Tenant, action: str, payload: Any) -> None:
+    """It is in force at once."""
+    factories.rule_set(office)
+    writer = Principal(tenant=office, actor="user:1", permissions=frozenset({"rules:write"}))
+    fields = {"jurisdiction": place(office, "US"), "rule_key": "TEST-DOOR-WIDTH", "effective_from": "2020-01-01", "citation": "§ 1"}
+    with pytest.raises(Denied):
+        amendments.save_amendment(office, fields={**fields, "action": action, "payload": payload}, by=writer)
+    numbers = {"action": "override_params", "payload": {"min": {"value": 0.9, "unit": "m"}}}
+    row = amendments.save_amendment(office, fields={**fields, **numbers}, by=writer)
+    with pytest.raises(Denied):
+        amendments.save_amendment(office, pk=row.pk, fields={"action": action, "payload": payload}, by=writer)
+    theirs = amend(office, fields["jurisdiction"], "disable", {})
+    with pytest.raises(Denied):
+        amendments.delete_amendment(office, pk=theirs.pk, by=writer)
+    amendments.delete_amendment(office, pk=row.pk, by=writer)
+    assert amendments.save_amendment(office, pk=theirs.pk, fields={"citation": "§ 2"}, by=publisher(office)).citation == "§ 2"
+
+
+def publisher(office: Tenant) -> Principal:
+    return Principal(tenant=office, actor="user:2", permissions=frozenset({"rules:write", "rules:publish"}))

@@ -95,11 +95,15 @@ def test_the_story_of_a_waiver_in_the_admin(house: Building) -> None:
     page, decide = (reverse(f"admin:validation_waiver_{name}", args=(waiver.pk,)) for name in ("change", "decide"))
     assert b'value="approve"' not in editor.get(page).content
     assert b'value="approve"' in official.get(page).content
-    editor.post(decide, {"deed": "approve"})
+    editor.post(decide, {"deed": "approve", "rev": waiver.rev})
     assert Waiver.objects.get().state == "requested"
     official.post(decide, {"deed": "reject"})  # without a reason
     assert Waiver.objects.get().state == "requested"
-    official.post(decide, {"deed": "approve", "note": "Seen.", "conditions": "Keep it open."})
+    for wrong in ({"rev": waiver.rev + 1}, {"rev": ""}, {"rev": waiver.rev, "expires_on": "next year"}):
+        official.post(decide, {"deed": "approve", **wrong})
+        assert Waiver.objects.get().state == "requested"
+    assert f'name="rev" value="{waiver.rev}"' in official.get(page).content.decode()
+    official.post(decide, {"deed": "approve", "rev": waiver.rev, "note": "Seen.", "conditions": "Keep it open."})
     assert (Waiver.objects.get().state, finding(house).state) == ("approved", "waived")
     assert by(factories.TenantFactory.create(), Role.CODE_OFFICIAL).post(decide, {"deed": "withdraw"}).status_code == 404
     assert b"approved" in official.get(reverse("admin:validation_waiver_changelist")).content
@@ -136,7 +140,7 @@ def test_a_change_of_the_element_makes_its_waiver_lapse(house: Building) -> None
     body = {"kind": "variance", "justification": "A listed wall.", "finding": str(finding(house).pk)}
     by(house.tenant, Role.EDITOR).post(f"/api/v1/validation/buildings/{house.pk}/waivers", body, content_type="application/json")
     decide = reverse("admin:validation_waiver_decide", args=(Waiver.objects.get().pk,))
-    by(house.tenant, Role.CODE_OFFICIAL).post(decide, {"deed": "approve"})
+    by(house.tenant, Role.CODE_OFFICIAL).post(decide, {"deed": "approve", "rev": 1})
     assert Waiver.objects.get().state == "approved"
     ops = [{"op": "upsert", "global_id": "door-1", "ifc_class": "IfcDoor", "set": {"facts.clear_width": 0.7}}]
     live.apply_changes(house.tenant, building_id=house.pk, client_id="cad", client_seq=1, base_seq=1, ops=ops, by=None)

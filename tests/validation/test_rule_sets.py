@@ -7,7 +7,7 @@ from django.db import IntegrityError, InternalError, connection, transaction
 
 from mcp_platform.errors import Denied
 from mcp_platform.tenancy import queries as tenancy
-from mcp_platform.tenancy.models import AuditEntry, Tenant
+from mcp_platform.tenancy.models import ApiKey, AuditEntry, Tenant
 from mcp_platform.tenancy.scope import Principal
 from tests import factories
 from tests.factories import DOOR_WIDTH
@@ -76,6 +76,42 @@ def test_who_wrote_it_does_not_publish_it(office: Tenant, draft: RuleSetVersion,
     assert done.content_sha256 == queries.content_sha256(done)
     actions = AuditEntry.objects.filter(tenant=office, target_type="validation.rulesetversion").order_by("number").values_list("action", flat=True)
     assert list(actions) == ["rulesetversion.create", "rulesetversion.submit", "rulesetversion.publish"]
+
+
+def submitted_then_refused(office: Tenant, draft: RuleSetVersion, author: Principal, reader: Principal) -> None:
+    rule_sets.submit(office, pk=draft.pk, by=author)
+    with pytest.raises(SecondPersonNeeded):
+        rule_sets.publish(office, pk=draft.pk, by=reader)
+
+
+def test_who_was_overwritten_has_written_too(office: Tenant, draft: RuleSetVersion, author: Principal) -> None:
+    second, row = person(office), Rule.objects.get(version=draft)
+    rules.save_rule(office, version=draft.pk, pk=row.pk, fields={"title": "Wider"}, by=second)
+    rules.save_rule(office, version=draft.pk, pk=row.pk, fields={"title": "Wider still"}, by=author)
+    submitted_then_refused(office, draft, author, second)
+
+
+def test_who_took_a_rule_out_or_set_a_parameter_has_written_too(office: Tenant, draft: RuleSetVersion, author: Principal) -> None:
+    deleter, setter = person(office), person(office)
+    other = rules.save_rule(office, version=draft.pk, fields={**DOCUMENT, "key": "TEST-OTHER"}, by=author)
+    rules.delete_rule(office, version=draft.pk, pk=other.pk, by=deleter)
+    wider = {"TEST-DOOR-WIDTH": {"min": {"value": 0.82, "unit": "m"}}}
+    rule_sets.save_version(office, pk=draft.pk, fields={"overrides": wider}, by=setter)
+    rule_sets.save_version(office, pk=draft.pk, fields={"overrides": {}}, by=author)
+    rule_sets.submit(office, pk=draft.pk, by=author)
+    for reader in (deleter, setter):
+        with pytest.raises(SecondPersonNeeded):
+            rule_sets.publish(office, pk=draft.pk, by=reader)
+    assert rule_sets.publish(office, pk=draft.pk, by=person(office)).state == "published"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_writes_with_a_key_has_written_too(office: Tenant, draft: RuleSetVersion, author: Principal, known: bool) -> None:
+    maker = person(office)
+    key = ApiKey.objects.create(tenant=office, name="CI", prefix="ci", secret_sha256="x", created_by=maker.user if known else None)
+    program = Principal(tenant=office, actor="key:ci", permissions=maker.permissions, key_id=key.pk)
+    rules.save_rule(office, version=draft.pk, pk=Rule.objects.get(version=draft).pk, fields={"title": "Wider"}, by=program)
+    submitted_then_refused(office, draft, author, maker if known else person(office))
 
 
 def test_an_edit_takes_a_version_out_of_review(office: Tenant, draft: RuleSetVersion, author: Principal) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.validation.rules import rule
 from validation.core import canonical, score
 from validation.core.results import Results
-from validation.core.rules import Judgement, Outcome, Severity
+from validation.core.rules import MODEL_FILE, Judgement, Outcome, Severity
 from validation.core.score import Status
 
 RULES = {
@@ -77,6 +77,12 @@ def test_the_facts_that_unlock_most_come_first() -> None:
         ("e.rating", 3, ("C",), 3),
     ]
     assert score.sentence(found) == "Fill in 3 facts (e.width, b.group, e.rating) to unlock 13 judgements of 3 rules."
+
+
+def test_a_judgement_that_waits_for_a_file_waits_for_no_fact() -> None:
+    found = score.unlocks([missing("IDS", "house", MODEL_FILE), missing("A", "door", "e.width")])
+    assert [one.fact for one in found] == ["e.width"]
+    assert score.sentence(found) == "Fill in 1 fact (e.width) to unlock 1 judgement of 1 rule."
 
 
 def test_two_facts_that_only_help_together_are_both_named() -> None:

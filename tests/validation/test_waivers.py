@@ -1,8 +1,10 @@
 """Waivers: one person asks, a code official who is another person decides; they end, and they lapse when what they stand on changes."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,12 +14,22 @@ from django.utils import timezone
 from mcp_platform.errors import Denied
 from mcp_platform.tenancy import queries as tenancy
 from mcp_platform.tenancy import services as tenancy_services
-from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
+from mcp_platform.tenancy.models import ApiKey, AuditEntry, Role, Tenant
 from mcp_platform.tenancy.scope import Principal
 from tests import factories
 from tests.validation import board_rows
-from validation.errors import AttachmentTooLarge, FieldsRefused, FindingNotFound, SecondPersonNeeded, WaiverExists, WaiverNotFound, WrongState
-from validation.models import Building, Element, Finding, FindingNote, FindingsDiff, Waiver
+from validation.core import lifecycle
+from validation.errors import (
+    AttachmentTooLarge,
+    FieldsRefused,
+    FindingNotFound,
+    HasChanged,
+    SecondPersonNeeded,
+    WaiverExists,
+    WaiverNotFound,
+    WrongState,
+)
+from validation.models import Building, Element, Finding, FindingNote, FindingsDiff, Jurisdiction, Waiver
 from validation.queries import waivers as queries
 from validation.services import waivers
 
@@ -129,6 +141,48 @@ def test_what_was_withdrawn_counts_again(house: Building, architect: Principal, 
     assert state_of(house) == "reopened"
 
 
+def key_of(tenant: Tenant, maker: Principal | None, permissions: frozenset[str]) -> Principal:
+    row = ApiKey.objects.create(tenant=tenant, name="CI", prefix=uuid4().hex[:12], secret_sha256="x", created_by=maker.user if maker else None)
+    return Principal(tenant=tenant, actor=f"key:{row.prefix}", permissions=permissions, key_id=row.pk)
+
+
+def test_a_key_of_ones_own_is_nobody_else(house: Building, official: Principal) -> None:
+    asked = ask(house, key_of(house.tenant, official, official.permissions))
+    for decide in (waivers.approve, waivers.reject):
+        with pytest.raises(SecondPersonNeeded):
+            decide(house.tenant, waiver_id=asked.pk, note="I agree with my program.", by=official)
+    agreed = waivers.approve(house.tenant, waiver_id=asked.pk, by=principal(house.tenant, Role.CODE_OFFICIAL))
+    assert agreed.state == "approved"
+
+
+def test_a_key_of_nobody_is_not_known_to_be_somebody_else(house: Building, official: Principal) -> None:
+    asked = ask(house, key_of(house.tenant, None, official.permissions))
+    with pytest.raises(SecondPersonNeeded):
+        waivers.approve(house.tenant, waiver_id=asked.pk, by=official)
+
+
+def test_it_is_agreed_to_as_it_was_read_and_for_no_longer(house: Building, architect: Principal, official: Principal) -> None:
+    last = timezone.now().date() + timedelta(days=30)
+    asked = ask(house, architect, expires_on=last)
+    waivers.change(house.tenant, waiver_id=asked.pk, fields={"conditions": "None."}, by=architect)
+    with pytest.raises(HasChanged):
+        waivers.approve(house.tenant, waiver_id=asked.pk, expected_rev=asked.rev, by=official)
+    with pytest.raises(FieldsRefused):
+        waivers.approve(house.tenant, waiver_id=asked.pk, expires_on=last + timedelta(days=1), by=official)
+    agreed = waivers.approve(house.tenant, waiver_id=asked.pk, expires_on=last - timedelta(days=1), expected_rev=asked.rev + 1, by=official)
+    assert agreed.expires_on == last - timedelta(days=1)
+
+
+def test_a_waiver_of_a_rule_stands_on_the_rule_as_it_is_now(house: Building, architect: Principal, official: Principal) -> None:
+    rows = Finding.objects.filter(building=house, rule_key="IBC21-DOOR-WIDTH")
+    rows.filter(subject="door-1").update(rule_version="ibc-2021@0.9.0", resolved_seq=1)
+    rows.filter(subject="door-2").update(rule_version="ibc-2021@1.1.0", last_seen_seq=2)
+    for number in range(4, 9):
+        board_rows.finding(house, f"door-{number}", rule_version="ibc-2021@1.0.0")
+    asked = waivers.request(house.tenant, building_id=house.pk, rule_key="IBC21-DOOR-WIDTH", fields=ASKED, by=architect)
+    assert waivers.approve(house.tenant, waiver_id=asked.pk, by=official).rule_version == "ibc-2021@1.1.0"
+
+
 def test_there_is_one_at_a_time(house: Building, architect: Principal, official: Principal) -> None:
     asked = ask(house, architect)
     with pytest.raises(WaiverExists):
@@ -191,11 +245,71 @@ def approved(house: Building, architect: Principal, official: Principal, **field
 def test_it_ends_after_its_last_day(house: Building, architect: Principal, official: Principal) -> None:
     last = timezone.now().date() + timedelta(days=30)
     found = approved(house, architect, official, expires_on=last)
-    assert waivers.expire_due(today=last) == 0
+    Jurisdiction.objects.filter(pk=house.project.jurisdiction_id).update(timezone="America/Los_Angeles")
+    midnight = datetime.combine(last + timedelta(days=1), time(), tzinfo=ZoneInfo("America/Los_Angeles"))
+    assert waivers.expire_due(now=midnight - timedelta(minutes=1)) == 0  # UTC has the day after since hours
     assert state_of(house) == "waived"
-    assert waivers.expire_due(today=last + timedelta(days=1)) == 1
+    assert waivers.expire_due(now=midnight) == 1
     assert (queries.waiver(house.tenant, found.pk).state, state_of(house)) == ("expired", "reopened")
-    assert waivers.expire_due(today=last + timedelta(days=1)) == 0
+    assert waivers.expire_due(now=midnight) == 0
+
+
+def overdue(found: Waiver) -> None:
+    Waiver.objects.filter(pk=found.pk).update(expires_on=timezone.now().date() - timedelta(days=3))
+
+
+def test_one_that_cannot_be_ended_stops_no_other(house: Building, architect: Principal, official: Principal, monkeypatch: Any) -> None:
+    poisoned, other = board_rows.office(house.tenant), house
+    marks = []
+    for one in (poisoned, other):
+        made = waivers.request(one.tenant, building_id=one.pk, rule_key="IBC21-DOOR-WIDTH", fields=ASKED, by=architect)
+        marks.append(waivers.approve(one.tenant, waiver_id=made.pk, by=official).pk)
+        overdue(made)
+    Waiver.objects.filter(pk=marks[0]).update(expires_on=timezone.now().date() - timedelta(days=9))  # the first that the sweep meets
+    real = waivers.standing.settled
+
+    def settled(building: Building) -> None:
+        if building.pk == poisoned.pk:
+            raise ValueError("the basis of its last run cannot be read")
+        real(building)
+
+    monkeypatch.setattr(waivers.standing, "settled", settled)
+    assert waivers.expire_due() == 1
+    assert [queries.waiver(house.tenant, pk).state for pk in marks] == ["approved", "expired"]
+
+
+def test_one_that_is_overdue_covers_nothing(house: Building, architect: Principal, official: Principal) -> None:
+    asked = waivers.request(house.tenant, building_id=house.pk, rule_key="IBC21-DOOR-WIDTH", fields=ASKED, by=architect)
+    waivers.approve(house.tenant, waiver_id=asked.pk, by=official)
+    Waiver.objects.filter(pk=asked.pk).update(expires_on=timezone.now().date() + timedelta(days=9))
+    assert queries.covered(house.tenant, house.pk).rules == {"IBC21-DOOR-WIDTH"}
+    overdue(asked)
+    assert not queries.covered(house.tenant, house.pk).rules
+
+
+def test_what_was_waived_does_not_come_back_waived(house: Building, architect: Principal, official: Principal) -> None:
+    """Waived, the rule holds, the waiver ends, the rule fails again."""
+    found = approved(house, architect, official)
+    Finding.objects.filter(pk=narrow_door(house).pk).update(resolved_seq=2, resolved_at=timezone.now())
+    waivers.withdraw(house.tenant, waiver_id=found.pk, by=architect)
+    assert state_of(house) == "fixed"
+    assert lifecycle.when_failing("fixed", covered=False) == "reopened"
+
+
+@pytest.mark.parametrize(
+    ("state", "covered", "moved", "after"),
+    [
+        ("waived", False, False, "reopened"),
+        ("waived", True, True, "waived"),
+        ("false_positive", False, False, "false_positive"),
+        ("false_positive", False, True, "reopened"),
+        ("false_positive", True, True, "waived"),
+        ("fixed", True, False, "waived"),
+        ("in_progress", False, True, "in_progress"),
+    ],
+)
+def test_what_becomes_of_a_finding_that_fails_again(state: str, covered: bool, moved: bool, after: str) -> None:
+    assert lifecycle.when_failing(state, covered=covered, moved=moved) == after
 
 
 CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
@@ -246,6 +360,15 @@ def test_a_document_is_kept_and_downloaded_with_permission(house: Building, arch
     assert Client().get(f"/files/{made.file.name}").status_code == 404
 
 
+def test_what_was_decided_on_gets_no_more_documents(house: Building, architect: Principal, official: Principal, settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    found = approved(house, architect, official)
+    for by in (architect, official):
+        with pytest.raises((WrongState, Denied)):
+            waivers.attach(house.tenant, waiver_id=found.pk, name="late.pdf", content=upload(), by=by)
+    assert not found.attachments.exists()
+
+
 def test_what_is_no_document_is_refused(house: Building, architect: Principal, settings: Any, tmp_path: Any, monkeypatch: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
     asked = ask(house, architect)
@@ -284,7 +407,14 @@ def test_the_whole_story_over_rest(house: Building, architect: Principal, offici
     assert (stale.status_code, stale.json()["error_code"]) == (412, "STALE_ETAG")
     own = client(architect).post(f"{base}/{one['id']}/approve", {}, content_type="application/json")
     assert (own.status_code, own.json()["error_code"]) == (403, "PERMISSION_DENIED")
-    agreed = client(official).post(f"{base}/{one['id']}/approve", {"note": "Fine."}, content_type="application/json")
+    for tag, status in ((None, 428), (made.headers["ETag"], 412)):  # it has changed since it was asked for
+        unread = client(official).post(
+            f"{base}/{one['id']}/approve", {"note": "Fine."}, content_type="application/json", headers={"If-Match": tag} if tag else {}
+        )
+        assert unread.status_code == status
+    agreed = client(official).post(
+        f"{base}/{one['id']}/approve", {"note": "Fine."}, content_type="application/json", headers={"If-Match": changed.headers["ETag"]}
+    )
     assert (agreed.status_code, agreed.json()["state"]) == (200, "approved")
     listed = client(official).get(base, {"state": "approved"}).json()
     assert [row["id"] for row in listed] == [one["id"]]

@@ -109,7 +109,7 @@ RULES: tuple[tuple[Any, ...], ...] = (
     ("POST validation/projects", 201, _project, 400),
     ("GET validation/projects/{project_id}",),
     ("PATCH validation/projects/{project_id}", 200, {"address": "new"}),
-    ("DELETE validation/projects/{project_id}", 204),
+    ("DELETE validation/projects/{project_id}", 409),  # a report was issued
     ("POST validation/projects/{project_id}/archive",),
     ("POST validation/projects/{project_id}/unarchive",),
     ("GET validation/projects/{project_id}/rules",),
@@ -117,7 +117,7 @@ RULES: tuple[tuple[Any, ...], ...] = (
     ("POST validation/buildings", 201, _building, 400),
     ("GET validation/buildings/{building_id}",),
     ("PATCH validation/buildings/{building_id}", 200, {"name": "ours-tower"}),
-    ("DELETE validation/buildings/{building_id}", 204),
+    ("DELETE validation/buildings/{building_id}", 409),  # likewise
 )
 
 

@@ -11,6 +11,7 @@ from mcp_platform.admin_base import badge, mono
 from mcp_platform.errors import PlatformError
 from validation.admin.manners import LawPage, related_filter
 from validation.models import Building, Element, Project
+from validation.pages.buildings import deeds
 from validation.services import projects, rulebook
 
 READ_WRITE: dict[str, str] = {"view": "validation:read", "add": "validation:write", "change": "validation:write", "delete": "validation:write"}
@@ -113,7 +114,7 @@ class BuildingPage(LawPage):
             context["spaces"] = [_space(row) for row in spaces]
             context["unmapped"] = sum(not one["function"] for one in context["spaces"])
             context["project_url"] = reverse("admin:validation_project_change", args=(obj.project_id,))
-            context["standing"] = status_badge(obj.status)
+            context["standing"], context["deeds"] = status_badge(obj.status), deeds(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description="Standing", ordering="status")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
@@ -28,8 +29,10 @@ READ = "validation:read"
 class UploadForm(forms.Form):
     """The buildings of the tenant, and a file."""
 
-    building = forms.ModelChoiceField(queryset=Building.objects.none())
-    file = forms.FileField(help_text=".ifc, .ifczip or neutral .json")
+    building = forms.ModelChoiceField(queryset=Building.objects.none(), widget=forms.Select(attrs={"class": "mcp-input"}))
+    file = forms.FileField(
+        help_text=".ifc, .ifczip or neutral .json", widget=forms.FileInput(attrs={"class": "mcp-file", "accept": ".ifc,.ifczip,.zip,.json"})
+    )
 
     def __init__(self, *args: Any, buildings: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,7 +69,9 @@ class RevisionPage(TenantPage):
             response: HttpResponse = super().add_view(request, form_url, extra_context)  # which refuses
             return response
         buildings = Building.objects.for_tenant(tenant).filter(archived_at=None)
-        form = UploadForm(request.POST or None, request.FILES or None, buildings=buildings, initial={"building": request.GET.get("building")})
+        form = UploadForm(
+            request.POST or None, request.FILES or None, buildings=buildings, initial={"building": request.GET.get("building") or _only(buildings)}
+        )
         if request.method == "POST" and form.is_valid():
             given = form.cleaned_data
             try:
@@ -223,3 +228,9 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _only(buildings: QuerySet[Building]) -> Building | None:
+    """The building, where there is no choice."""
+    first = list(buildings[:2])
+    return first[0] if len(first) == 1 else None

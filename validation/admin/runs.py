@@ -14,14 +14,17 @@ from mcp_platform.admin_base import badge
 from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy.pages import TenantPage, may, principal, within
 from validation.core.rules import CATEGORIES, Severity
-from validation.models import Building, CodeEdition, Jurisdiction, LiveSession, ValidationRun
+from validation.models import Building, CodeEdition, Element, Jurisdiction, LiveSession, ValidationRun
+from validation.pages import buildings
 from validation.queries import live as live_queries
 from validation.queries import runs as queries
+from validation.queries.overview import actor_name, name_of
 from validation.services import checking
 from validation.services.checking import Question
 
 READ, RUN = "validation:read", "validation:run"
 STATES: Mapping[str, str] = {"done": "success", "failed": "danger", "cancelled": "warning", "running": "info", "queued": "info"}
+MOST_NEAR = 20
 WIDTH, HEIGHT, EDGE = 640, 160, 18  # of the trend's drawing
 
 
@@ -92,7 +95,8 @@ class RunPage(TenantPage):
             rules=_rules(row),
             basis=row.basis,
             missing=row.missing_facts,
-            near=row.score_breakdown.get("near_misses", [])[:20],
+            near=_near_misses(row),
+            asker=actor_name(row.requested_by),
             comparison=row.score_breakdown.get("comparison"),
             sentence=row.score_breakdown.get("sentence", ""),
             others=others,
@@ -102,7 +106,7 @@ class RunPage(TenantPage):
             board_url=reverse("admin:validation_finding_board", args=(row.building_id,)),
             compare_url=self.to("compare", row.pk),
             start_url=self.to("start", row.building_id),
-            what_if_url=self.to("what_if", row.building_id),
+            deeds=buildings.deeds(request, row.building),
             may_run=may(request, RUN, row.tenant_id),
         )
 
@@ -156,26 +160,47 @@ class RunPage(TenantPage):
             building=building,
             editions=CodeEdition.objects.for_tenant(building.tenant).order_by("title", "edition"),
             jurisdictions=Jurisdiction.objects.for_tenant(building.tenant).order_by("code"),
-            back=reverse("admin:validation_building_change", args=(building.pk,)),
+            back=reverse("admin:validation_finding_board", args=(building.pk,)),
         )
 
 
 @admin.register(LiveSession)
 class SessionPage(TenantPage):
     permissions: ClassVar = {"view": READ}
-    list_display = ("__str__", "building", "actor", "client_version", "state", "connected_at", "seen_at", "last_ack_seq")
-    list_select_related = ("tenant", "building", "building__project")
+    list_display = ("what", "building", "who", "state_shown", "connected_at", "seen_at", "last_ack_seq")
+    list_select_related = ("tenant", "building", "building__project", "user")
+    list_before_template = "validation/runs/protocol.html"
     list_filter = ("state",)
     search_fields = ("actor", "client", "client_id")
     ordering = ("-connected_at",)
     change_form_template = "validation/runs/session.html"
 
+    @admin.display(description="Client", ordering="client")
+    def what(self, row: LiveSession) -> SafeString:
+        return format_html('<span class="mcp-title">{} {}</span><span class="mcp-below">{}</span>', row.client, row.client_version, row.client_id)
+
+    @admin.display(description="Who", ordering="actor")
+    def who(self, row: LiveSession) -> str:
+        return name_of(row.user) or row.actor
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, row: LiveSession) -> SafeString:
+        return badge(row.state, "success" if row.state == "open" else "")
+
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
             raise Http404
         row = self.mine(request, object_id)
-        batches = live_queries.batches(row.tenant, row.building_id, 0).filter(client_id=row.client_id).order_by("-seq")[:50]
-        return self.show(request, self.change_form_template, title=str(row), session=row, batches=batches, back=self.to("changelist"))
+        batches = live_queries.batches(row.tenant, row.building_id, 0).filter(actor=row.actor, client_id=row.client_id).order_by("-seq")[:50]
+        return self.show(
+            request,
+            self.change_form_template,
+            title=f"{row.client} {row.client_version}",
+            session=row,
+            who=self.who(row),
+            batches=batches,
+            back=self.to("changelist"),
+        )
 
 
 def _building(request: HttpRequest, building_id: UUID) -> Building:
@@ -241,5 +266,18 @@ def _severity_by_category(row: ValidationRun) -> list[dict[str, Any]]:
 
 def _rules(row: ValidationRun) -> list[dict[str, Any]]:
     """By rule, the most failures first."""
-    rules = [{"key": key, **held} for key, held in row.counts.get("rules", {}).items() if any(held.values())]
+    titles = _titles(row)
+    rules = [{"key": key, "title": titles.get(key, key), **held} for key, held in row.counts.get("rules", {}).items() if any(held.values())]
     return sorted(rules, key=lambda one: (-one.get("fail", 0), -one.get("not_evaluable", 0), one["key"]))
+
+
+def _titles(row: ValidationRun) -> dict[str, str]:
+    return {rule["key"]: rule.get("title") or rule["key"] for owner in row.basis.get("rule_sets", ()) for rule in owner["rules"]}
+
+
+def _near_misses(row: ValidationRun) -> list[dict[str, Any]]:
+    """What passed by the least, with the names that people know."""
+    near = row.score_breakdown.get("near_misses", [])[:MOST_NEAR]
+    named = Element.objects.for_tenant(row.tenant_id).filter(building_id=row.building_id, global_id__in=[one["subject"] for one in near])
+    names, titles = dict(named.order_by("valid_from_seq").values_list("global_id", "name")), _titles(row)
+    return [{**one, "title": titles.get(one["rule"], one["rule"]), "name": names.get(one["subject"]) or one["subject"]} for one in near]

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from mcp_platform.admin_base import badge
 from mcp_platform.tenancy.pages import TenantPage, in_view, principal
+from validation.errors import FieldsRefused
 from validation.models import Waiver
 from validation.pages.findings import words
 from validation.queries import detail
@@ -83,7 +84,8 @@ class WaiverPage(TenantPage):
         found = self._one(request, object_id)
         by = principal(request, found.tenant)
         mine = by.actor == found.requester
-        official = by.may("waivers:approve") and not mine
+        own = mine or (by.user is not None and by.user.pk == found.requested_by_id)  # also by a key of theirs
+        official = by.may("waivers:approve")
         touched = queries.touched_by(found)
         return self.show(
             request,
@@ -99,10 +101,10 @@ class WaiverPage(TenantPage):
             decide_url=self.to("decide", found.pk),
             attach_url=self.to("attach", found.pk),
             attachments=[{"row": one, "url": self.to("download", found.pk, one.pk)} for one in found.attachments.all()],
-            may_decide=official and found.state in waivers.MAY_HAPPEN["approve"],
+            may_decide=official and not own and found.state in waivers.MAY_HAPPEN["approve"],
             may_withdraw=(mine or official) and found.state in waivers.MAY_HAPPEN["withdraw"],
             may_attach=(mine or official) and found.state in waivers.MAY_HAPPEN["attach"],
-            is_own=mine and by.may("waivers:approve") and found.state in waivers.MAY_HAPPEN["approve"],
+            is_own=own and official and found.state in waivers.MAY_HAPPEN["approve"],
             kinds=", ".join(waivers.ATTACHMENT_TYPES),
         )
 
@@ -126,6 +128,7 @@ class WaiverPage(TenantPage):
                     note=note,
                     conditions=request.POST.get("conditions"),
                     expires_on=_day(request.POST.get("expires_on", "")),
+                    expected_rev=_rev(request.POST.get("rev", "")),
                     by=by,
                 ),
                 "The waiver is approved.",
@@ -156,7 +159,19 @@ class WaiverPage(TenantPage):
 
 
 def _day(text: str) -> date | None:
+    """Raises FieldsRefused."""
     try:
         return date.fromisoformat(text) if text else None
-    except ValueError:
-        return None
+    except ValueError as wrong:
+        raise _refused("expires_on", "is no day", "a day such as 2027-05-01, or nothing") from wrong
+
+
+def _rev(text: str) -> int:
+    """Of what the official has read. Raises FieldsRefused."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise _refused("rev", "does not say what was read", "that of the page")
+    return int(text)
+
+
+def _refused(name: str, message: str, expected: str) -> FieldsRefused:
+    return FieldsRefused(errors=[{"path": f"$.{name}", "code": "invalid", "message": message, "expected": expected}])

@@ -99,4 +99,6 @@ class BcfView(APIView):
         file = request.FILES.get("file")
         if file is None:
             raise SchemaError(errors=[{"path": "$.file", "code": "missing", "message": "is missing", "expected": "a file of a multipart form"}])
+        if (file.size or 0) > bcf.MOST_BYTES:
+            raise BcfTooLarge(limit_bytes=bcf.MOST_BYTES, size_bytes=file.size)
         return Response(BcfImportSerializer(bcf.import_file(by.tenant, building_id=building_id, file=file.file, by=by)).data)

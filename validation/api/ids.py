@@ -102,7 +102,7 @@ class AuditView(APIView):
     def post(self, request: Request) -> Response:
         """Whether an IDS file keeps to IDS 1.0 and asks for what its IFC schemas can have; every fault with path and line. Nothing is kept."""
         _expect(request, ids.MAX_FILE)
-        return Response(AuditSerializer(ids.audit_upload(_file(request, "ids"))).data)
+        return Response(AuditSerializer(ids.audit_upload(principal_of(request).tenant, _file(request, "ids"))).data)
 
 
 class CheckView(APIView):
@@ -113,7 +113,7 @@ class CheckView(APIView):
     def post(self, request: Request) -> Response:
         """Check a model of at most 64 MB against an IDS file. Nothing is kept; to keep findings, import the file as rules and run a check."""
         _expect(request, ids.MAX_FILE + ids.MAX_MODEL)
-        found = ids.check_upload(ids=_file(request, "ids"), ifc=_file(request, "ifc"))
+        found = ids.check_upload(principal_of(request).tenant, ids=_file(request, "ids"), ifc=_file(request, "ifc"))
         return Response(CheckSerializer(found).data)
 
 

@@ -15,6 +15,7 @@ from mcp_platform.rest import SchemaError, check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 from validation.api.manners import Rows
+from validation.core.delta import RESERVED_CLIENTS
 from validation.models import ChangeBatch, LiveSession
 from validation.queries import live as reads
 from validation.queries import runs as queries
@@ -32,6 +33,11 @@ class ChangesSerializer(Plain):
     client_seq = serializers.IntegerField(min_value=1, max_value=2**53)
     base_seq = serializers.IntegerField(min_value=0, max_value=2**53)
     ops = serializers.ListField(child=serializers.JSONField(), max_length=live.MAX_OPS, help_text="As in docs/protocol/validation_ws.md")
+
+    def validate_client_id(self, value: str) -> str:
+        if value in RESERVED_CLIENTS:
+            raise serializers.ValidationError("This name is the platform's own.")
+        return value
 
 
 class AckSerializer(Plain):

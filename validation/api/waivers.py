@@ -92,13 +92,20 @@ def _shown(found: Waiver) -> Response:
 class ApproveView(APIView):
     permissions: ClassVar = {"POST": "waivers:approve"}
 
-    @extend_schema(operation_id="validation_waiver_approve", request=shapes.ApproveSerializer, responses={200: shapes.WaiverSerializer, **CONFLICT})
+    @extend_schema(
+        operation_id="validation_waiver_approve",
+        request=shapes.ApproveSerializer,
+        parameters=[IF_MATCH],
+        responses={200: shapes.WaiverSerializer, **CONFLICT, **STALE},
+    )
     def post(self, request: Request, building_id: UUID, waiver_id: UUID) -> Response:
         """Agree, as a code official and another person than the one who asked; also to confirm one that has lapsed."""
         by = principal_of(request)
-        queries.waiver(by.tenant, waiver_id, building_id)
+        rev = queries.waiver(by.tenant, waiver_id, building_id).rev
+        require_match(request, etag_of(rev))
         given = check_body(request.data or {}, shapes.ApproveSerializer)
-        return _shown(waivers.approve(by.tenant, waiver_id=waiver_id, by=by, **given))
+        expected = None if request.headers["If-Match"].strip() == "*" else rev
+        return _shown(waivers.approve(by.tenant, waiver_id=waiver_id, expected_rev=expected, by=by, **given))
 
 
 class RejectView(APIView):

@@ -3,11 +3,15 @@
 Rows are the truth: a change is committed with its findings before anybody hears of it, and every socket reads diffs by their number.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
-from mcp_platform import errors, pool, sockets
+from django.db import DatabaseError, OperationalError
+
+from mcp_platform import errors, observability, pool, sockets
+from mcp_platform.db.busy import is_busy
 from mcp_platform.errors import PlatformError
 from mcp_platform.sockets import Asgi, Frame, OutOfOrder
 from mcp_platform.tenancy import throttling
@@ -20,6 +24,11 @@ from validation.queries import live as reads
 from validation.services import live, sessions
 from validation.services.findings import MOST_TOLD
 
+log = observability.logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS = 3  # each waits for the database's own lock timeout
 CREDITS = 32  # batches on their way without an ack
 PART_BYTES = 128 * 1024
 
@@ -57,12 +66,19 @@ class BuildingSocket(Paced):
         self._stream_id = (await self._heads()).stream_id  # Raises BuildingNotFound
 
     async def leave(self) -> None:
+        """Who cannot be written off now counts as gone when nothing has been heard for a while (`sessions.close_silent`)."""
         if self._session is not None:
-            await pool.run(sessions.end, self.principal.tenant, session=self._session, last_ack_seq=self._acked)
+            try:
+                await pool.run(sessions.end, self.principal.tenant, session=self._session, last_ack_seq=self._acked)
+            except DatabaseError as fault:
+                log.info("session_end_unwritten", fault=repr(fault))
 
     async def beat(self) -> None:
         if self._session is not None:
-            await pool.run(sessions.beat, self.principal.tenant, session=self._session, last_ack_seq=self._acked)
+            try:
+                await pool.run(sessions.beat, self.principal.tenant, session=self._session, last_ack_seq=self._acked)
+            except DatabaseError as fault:  # busy or away; the next beat is soon
+                log.info("session_beat_unwritten", fault=repr(fault))
 
     async def told(self, message: Frame) -> None:
         self._look_around = self._look_around or message.get("stream") == "presence"
@@ -71,6 +87,18 @@ class BuildingSocket(Paced):
     async def _heads(self) -> reads.Heads:
         return await pool.run(reads.heads, self.principal.tenant, self.building_id)
 
+    async def _patiently(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Again while others write. Raises Unavailable when they do not come to an end."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await pool.run(work, *args, **kwargs)
+            except OperationalError as fault:
+                if not is_busy(fault):
+                    raise
+                log.info("database_busy", attempt=attempt, work=getattr(work, "__name__", ""))
+            await asyncio.sleep(0.1 * attempt)
+        raise errors.Unavailable("Others write to the database; send it again.", retry_after=2)
+
     # ── hello ──
 
     async def _hello(self, frame: Frame) -> None:
@@ -78,7 +106,7 @@ class BuildingSocket(Paced):
             raise OutOfOrder("The session has begun already.", path="$.type")
         given = frames.hello(frame, self.building_id)
         heads = await self._heads()
-        session = await pool.run(
+        session = await self._patiently(
             sessions.begin,
             self.principal.tenant,
             building_id=self.building_id,
@@ -96,7 +124,7 @@ class BuildingSocket(Paced):
             stream_id=str(heads.stream_id),
             head_seq=heads.head_seq,
             findings_seq=heads.findings_seq,
-            rule_set_versions=await pool.run(reads.rule_set_versions, self.principal.tenant, self.building_id),
+            ruleset_versions=await pool.run(reads.rule_set_versions, self.principal.tenant, self.building_id),
             units="m",
             heartbeat_s=int(HEARTBEAT_SECONDS),
             max_frame_bytes=self.LONGEST_FRAME,
@@ -124,7 +152,7 @@ class BuildingSocket(Paced):
             given = frames.changes(frame)
             self.principal.require("validation:write")
             throttling.spend(self.principal)
-            applied = await pool.run(
+            applied = await self._patiently(
                 live.apply_changes,
                 self.principal.tenant,
                 building_id=self.building_id,
@@ -157,7 +185,7 @@ class BuildingSocket(Paced):
 
     async def _presence(self, frame: Frame) -> None:
         session = self._welcomed()
-        await pool.run(sessions.select, self.principal.tenant, session=session, selection=frames.selection(frame))
+        await self._patiently(sessions.select, self.principal.tenant, session=session, selection=frames.selection(frame))
 
     async def _pull(self, frame: Frame) -> None:
         self._welcomed()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mcp_platform.rest import SchemaError
 from mcp_platform.sockets import Frame
-from validation.core.delta import Fault, fault
+from validation.core.delta import RESERVED_CLIENTS, Fault, fault
 
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9._:\-]{1,63}")
 CAPABILITIES: Final = ("gzip", "partial")
@@ -116,7 +116,9 @@ def _ids(value: Any) -> str:
 
 
 def _client_id(value: Any) -> str:
-    return "" if isinstance(value, str) and CLIENT_ID.fullmatch(value) else "1 to 63 letters, digits and . _ : -"
+    if not (isinstance(value, str) and CLIENT_ID.fullmatch(value)):
+        return "1 to 63 letters, digits and . _ : -"
+    return f"a name of your own, none of {', '.join(sorted(RESERVED_CLIENTS))}" if value in RESERVED_CLIENTS else ""
 
 
 def _texts(value: Any) -> str:

@@ -57,6 +57,10 @@ class Version:
     element: Element | None
 
 
+# Whose batches are our own: an uploaded file's, stated facts', functions of spaces. No client may come under these names.
+RESERVED_CLIENTS: Final = frozenset({"revision", "people", "functions"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
     """Somebody else wrote this field after the client's base: `base` is what the client had read, `theirs` what it has now replaced."""

@@ -31,9 +31,13 @@ def at_first(*, covered: bool) -> State:
     return State.WAIVED if covered else State.OPEN
 
 
-def when_failing(state: str, *, covered: bool) -> State:
+def when_failing(state: str, *, covered: bool, moved: bool = False) -> State:
+    """moved: the element or the rule is another one than when somebody said that the check was wrong."""
     before = State(state)
-    return State.WAIVED if covered and before is State.FIXED else AFTER_FAILING.get(before, before)
+    gone = (before is State.WAIVED and not covered) or (before is State.FALSE_POSITIVE and moved)
+    if covered and (gone or before is State.FIXED):
+        return State.WAIVED
+    return State.REOPENED if gone else AFTER_FAILING.get(before, before)
 
 
 def when_holding(state: str) -> State:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from validation.core import units
 from validation.core.building import Value
+from validation.core.rules import MODEL_FILE
 
 _SPACES: Final = re.compile(r"[\s_]+")
 _WORD: Final = re.compile(r"[\w.\-/#]*\w", re.UNICODE)
@@ -44,6 +45,8 @@ CALLED: Final[Mapping[str, tuple[str, ...]]] = {
 
 def remedy(*, actual: Value, required: Value, unit: str, margin: float | None, missing: Sequence[str], system: str) -> str:
     """ "At least 163 mm more (650 mm now, 813 mm needed)." Values in SI, told in the units of `system`. "" when nothing can be said in numbers."""
+    if MODEL_FILE in missing:
+        return "It cannot be judged before an IFC file of the model is uploaded."
     if missing:
         return f"It cannot be judged before the model says: {', '.join(_plain(name) for name in missing)}."
     if not _is_number(actual) or not _is_number(required):

@@ -80,6 +80,7 @@ def resolve(basis: Basis) -> Rulebook:
     for jurisdiction in basis.amendments:
         for amendment in in_force(jurisdiction, basis.on):
             ACTIONS[amendment.action](state, amendment)
+    mark_amended(state)
     for key, override in sorted(basis.overrides.items()):
         by_project = Step(what="project", name="project", did="override_params", citation=override.reason)
         set_values(state, key, override.values, "project", by_project)
@@ -198,7 +199,8 @@ def put(state: Resolving, amendment: AmendmentBasis) -> None:
     """Replace or add. A rule that somebody disabled before is in force again."""
     there = amendment.rule_key in state.rules
     if amendment.rule is None or there is not (amendment.action == "replace"):
-        why = "it brings no rule" if amendment.rule is None else "there is one already" if there else "there is none"
+        why = "there is none" if amendment.action == "replace" and not there else "it brings no whole rule"
+        why = "there is one already" if amendment.action == "add" and there else why
         state.problems.append(f"{origin_of(amendment)}: cannot {amendment.action} {amendment.rule_key}: {why}.")
         return
     before = state.rules.get(amendment.rule_key)
@@ -207,6 +209,14 @@ def put(state: Resolving, amendment: AmendmentBasis) -> None:
     state.rules[amendment.rule_key] = with_origin(rule, origin_of(amendment))
     state.disabled.pop(amendment.rule_key, None)
     state.note(amendment.rule_key, step_of(amendment))
+
+
+def mark_amended(state: Resolving) -> None:
+    """The version of an amended rule says so ("1.0.0+4f1c09ab"): what people decided about the rule as it was before is compared with it."""
+    for key, steps in state.traces.items():
+        rule = state.rules.get(key)
+        if rule is not None and any(step.what == "amendment" for step in steps):
+            state.rules[key] = replace(rule, version=f"{rule.version}+{canonical.sha256(rule)[:8]}")
 
 
 ACTIONS: Final[Mapping[str, Callable[[Resolving, AmendmentBasis], None]]] = {

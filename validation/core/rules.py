@@ -94,6 +94,9 @@ class Rule:
     version: str = ""  # number of the rule set's version
 
 
+MODEL_FILE: Final = "model file"  # what a judgement misses when IDS rules have no file to read; not a fact that somebody could fill in
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A fact that the judgement stands on."""

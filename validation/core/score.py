@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from validation.core.rules import WEIGHTS, Judgement, Outcome, Rule, Severity
+from validation.core.rules import MODEL_FILE, WEIGHTS, Judgement, Outcome, Rule, Severity
 
 DIGITS: Final = 4
 THRESHOLD: Final = 0.8
@@ -143,7 +143,10 @@ class Group:
 
 
 def unlocks(judgements: Iterable[Judgement], *, most: int = MAX_FACTS) -> tuple[Unlock, ...]:
-    """The facts to fill in first, best first: the next is the one that makes most judgements evaluable together with those before it."""
+    """The facts to fill in first, best first: the next is the one that makes most judgements evaluable together with those before it.
+
+    Judgements that wait for a model file are left out: no fact makes them evaluable.
+    """
     groups = grouped(judgements)
     missing_of: dict[str, set[str]] = {}
     for group in groups:
@@ -163,7 +166,7 @@ def unlocks(judgements: Iterable[Judgement], *, most: int = MAX_FACTS) -> tuple[
 def grouped(judgements: Iterable[Judgement]) -> list[Group]:
     groups: dict[tuple[str, ...], Group] = {}
     for judgement in judgements:
-        if judgement.outcome is Outcome.NOT_EVALUABLE and judgement.missing:
+        if judgement.outcome is Outcome.NOT_EVALUABLE and judgement.missing and MODEL_FILE not in judgement.missing:
             group = groups.setdefault(judgement.missing, Group(set(judgement.missing), set(), {}))
             group.subjects.add(judgement.subject)
             group.rules[judgement.rule] = group.rules.get(judgement.rule, 0) + 1
@@ -189,4 +192,8 @@ def sentence(found: Iterable[Unlock]) -> str:
     rules = {key for one in facts for key in one.rules}
     names = ", ".join(one.fact for one in facts)
     total = sum(one.unlocks for one in facts)
-    return f"Fill in {len(facts)} {'fact' if len(facts) == 1 else 'facts'} ({names}) to unlock {total} judgements of {len(rules)} rules."
+    return f"Fill in {_some(len(facts), 'fact')} ({names}) to unlock {_some(total, 'judgement')} of {_some(len(rules), 'rule')}."
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

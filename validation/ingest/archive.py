@@ -3,18 +3,39 @@
 import stat
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from validation.ingest.refusal import Refused
 
 MOST_MEMBERS: Final = 1000
 PIECE: Final = 1024 * 1024
+ENTRY_BYTES: Final = 256  # of the directory for one member, on the average: 46 and its name
+_ENTRIES, _DIRECTORY_SIZE = 4, 5  # in the end record
 _SUFFIXES: Final = (".ifc",)
+
+
+def require_small(file: IO[bytes], *, most: int) -> None:
+    """Looks at the archive's end before `ZipFile` does, which makes an object of every entry of its directory. Raises Refused, BadZipFile.
+
+    The end is found by the function that `ZipFile` itself uses: with another reading of it an archive could show each of us another end.
+    """
+    try:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    except OSError as broken:
+        raise zipfile.BadZipFile from broken
+    if end is None:
+        raise zipfile.BadZipFile("no end record")
+    size, count = end[_DIRECTORY_SIZE], end[_ENTRIES]
+    if count > most or size > most * ENTRY_BYTES:
+        raise Refused("ARCHIVE_UNSAFE", f"The archive has {count:,} members in {size:,} bytes; {most:,} members are allowed.")
+    file.seek(0)
 
 
 def unpack(packed: Path, into: Path, *, max_bytes: int, ratio: int) -> None:
     """Raises Refused. What the archive says of sizes is not believed: bytes are counted while they come."""
     try:
+        with packed.open("rb") as file:
+            require_small(file, most=MOST_MEMBERS)
         with zipfile.ZipFile(packed) as archive:
             member = _model(archive)
             most = min(max_bytes, max(PIECE, packed.stat().st_size * ratio))

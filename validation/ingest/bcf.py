@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import IO, Any, Final
 from uuid import UUID
 
+from validation.ingest.archive import require_small
 from validation.ingest.refusal import Refused
 
 VERSIONS: Final = ("2.0", "2.1", "3.0")
@@ -56,6 +57,7 @@ class Document:
 def read(file: IO[bytes]) -> Document:
     """Raises Refused for what is no BCF file, and for one that is made to harm."""
     try:
+        _require_small(file)
         with zipfile.ZipFile(file) as archive:
             return _read(archive)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as broken:
@@ -83,6 +85,13 @@ def _read(archive: zipfile.ZipFile) -> Document:
         except ValueError as fault:
             problems.append({"path": one.filename, "code": "unreadable", "message": str(fault)[:300]})
     return Document(version=version, topics=tuple(topics), problems=tuple(problems))
+
+
+def _require_small(file: IO[bytes]) -> None:
+    try:
+        require_small(file, most=MOST_MEMBERS)
+    except Refused as refused:
+        raise Refused("BCF_TOO_LARGE", refused.problem["detail"]) from refused
 
 
 def _harmless(one: zipfile.ZipInfo) -> None:

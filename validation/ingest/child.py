@@ -32,11 +32,15 @@ Tell = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """max_bytes: of the model when it is unpacked. seconds: wall clock and CPU. ratio: unpacked to packed."""
+    """max_bytes: of the model when it is unpacked. seconds: wall clock and CPU. ratio: unpacked to packed.
+
+    caged: nothing is read where network and other programs cannot be forbidden.
+    """
 
     max_bytes: int
     seconds: int
     ratio: int = 60
+    caged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +56,13 @@ class Ended:
 def run(task: str, arguments: Mapping[str, Any], *, limits: Limits, tell: Tell = lambda done, total, phase: None) -> Ended:
     """Waits for the task. What `tell` raises (a cancellation) ends the child and goes on up."""
     started = time.monotonic()
-    given = {**arguments, "max_bytes": limits.max_bytes, "seconds": limits.seconds, "ratio": limits.ratio}
-    with tempfile.TemporaryFile() as stderr:
+    given = {**arguments, "max_bytes": limits.max_bytes, "seconds": limits.seconds, "ratio": limits.ratio, "caged": limits.caged}
+    # The folder is ours: a child that is killed tidies nothing up, and what it has unpacked may be a gigabyte.
+    with tempfile.TemporaryFile() as stderr, tempfile.TemporaryDirectory(prefix="reader-") as folder:
         process = subprocess.Popen(
             [sys.executable, "-m", "validation.ingest.task", task, json.dumps(given)],
             cwd=ROOT,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, "TMPDIR": folder},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -70,11 +75,26 @@ def run(task: str, arguments: Mapping[str, Any], *, limits: Limits, tell: Tell =
         return _ended(process.returncode, said, in_time, _last_words(stderr), time.monotonic() - started)
 
 
+def is_confined() -> bool:
+    """Whether a reader on this system is kept from the network and from other programs."""
+    code = "from validation.ingest import confinement; print(confinement.confine(size=1, cpu_seconds=5, most_output=1))"
+    asked = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=_ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    return asked.stdout.strip() == "True"
+
+
 def _listen(process: "subprocess.Popen[bytes]", deadline: float, tell: Tell) -> tuple[dict[str, Any], bool]:
     """The child's last message, and whether it ended before the deadline."""
     lines: queue.Queue[bytes | None] = queue.Queue(maxsize=100)
+    over = threading.Event()
     assert process.stdout is not None
-    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    threading.Thread(target=_read, args=(process.stdout, lines, over), name="reader", daemon=True).start()
+    try:
+        return _heard(process, lines, deadline, tell)
+    finally:
+        over.set()  # nobody takes lines any more: who puts them must not wait for room
+
+
+def _heard(process: "subprocess.Popen[bytes]", lines: "queue.Queue[bytes | None]", deadline: float, tell: Tell) -> tuple[dict[str, Any], bool]:
     said: dict[str, Any] = {}
     while True:
         try:
@@ -84,10 +104,7 @@ def _listen(process: "subprocess.Popen[bytes]", deadline: float, tell: Tell) -> 
                 return said, False
             continue
         if line is None:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=max(0.1, deadline - time.monotonic()))
-                return said, True
-            return said, False
+            return said, _ends(process, max(0.1, deadline - time.monotonic()))
         message = _message(line)
         if "phase" in message:
             tell(int(message["done"]), int(message["total"]), str(message["phase"]))
@@ -95,11 +112,35 @@ def _listen(process: "subprocess.Popen[bytes]", deadline: float, tell: Tell) -> 
             said = message
 
 
-def _read(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
+def _ends(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Whether it ends by itself. It is not reaped yet: until its group has been ended its number must not become somebody else's."""
+    if not hasattr(os, "waitid"):  # macOS
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=seconds) is not None
+        return False
+    until = time.monotonic() + seconds
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def _read(stream: IO[bytes], lines: "queue.Queue[bytes | None]", over: threading.Event) -> None:
     with suppress(ValueError, OSError):  # the child was ended
         for line in stream:
-            lines.put(line)
-    lines.put(None)
+            if not _put(lines, line, over):
+                return
+    _put(lines, None, over)
+
+
+def _put(lines: "queue.Queue[bytes | None]", line: bytes | None, over: threading.Event) -> bool:
+    """Waits for room as long as somebody listens."""
+    while not over.is_set():
+        with suppress(queue.Full):
+            lines.put(line, timeout=0.2)
+            return True
+    return False
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -112,8 +153,9 @@ def _message(line: bytes) -> dict[str, Any]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
+    """And whatever it has left behind: it leads a group of its own, whose number is taken as long as it is not reaped."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdout is not None:
@@ -137,8 +179,10 @@ def _ended(code: int, said: dict[str, Any], in_time: bool, words: str, seconds: 
 
 def _death(code: int, words: str) -> dict[str, Any]:
     """What a child that did not get to its last message has died of."""
-    if code == -signal.SIGXCPU or code == -signal.SIGKILL:
+    if code == -signal.SIGXCPU:
         return {"code": "TOO_SLOW", "detail": "Reading took more processor time than a model of this size may.", "signal": -code}
+    if code == -signal.SIGKILL:  # neither a limit of ours nor its own doing: the kernel ends who takes a machine's last memory so
+        return {"code": "TOO_MUCH_MEMORY", "detail": "The reader was killed from outside: the machine was out of memory.", "signal": -code}
     if code == -signal.SIGXFSZ:
         return {"code": "TOO_LARGE", "detail": "What was read is larger than a model may be.", "signal": -code}
     if "MemoryError" in words or "bad_alloc" in words or "Cannot allocate memory" in words:

@@ -47,8 +47,17 @@ def outlines(model: Any, steps: Sequence[int], tell: Tell) -> dict[str, dict[str
     return found
 
 
-def meshes(model: Any, *, seconds: float, tell: Tell) -> list[Mesh]:
-    """Elements in the order in which the engine finishes them; those that are not done when the time is over are left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meshes:
+    """wanted: how many elements there are to be drawn, bodies or not. in_time: whether the engine has got to the last of them."""
+
+    found: list[Mesh]
+    wanted: int
+    in_time: bool = True
+
+
+def meshes(model: Any, *, seconds: float, tell: Tell) -> Meshes:
+    """Elements by their id; those that are not done when the time is over are left out, and `in_time` says so."""
     import ifcopenshell.geom
     import numpy as np
 
@@ -57,7 +66,8 @@ def meshes(model: Any, *, seconds: float, tell: Tell) -> list[Mesh]:
     iterator: Any = ifcopenshell.geom.iterator(_settings(ifcopenshell.geom), model, 1, include=wanted)
     found: list[Mesh] = []
     if not wanted or not iterator.initialize():
-        return found
+        return Meshes(found=found, wanted=len(wanted))
+    in_time = False
     while time.monotonic() < deadline:
         shape = iterator.get()
         vertices = np.asarray(shape.geometry.verts, dtype=np.float64).reshape(-1, 3)
@@ -67,8 +77,9 @@ def meshes(model: Any, *, seconds: float, tell: Tell) -> list[Mesh]:
         if len(found) % TOLD_EVERY == 0:
             tell(len(found), len(wanted), "triangles")
         if not iterator.next():
+            in_time = True
             break
-    return sorted(found, key=lambda one: one.global_id)
+    return Meshes(found=sorted(found, key=lambda one: one.global_id), wanted=len(wanted), in_time=in_time)
 
 
 def _wanted(model: Any) -> list[Any]:

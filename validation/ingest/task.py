@@ -27,6 +27,7 @@ def main() -> None:
         speak.write(json.dumps({"done": done, "total": total, "phase": phase}) + "\n")
 
     try:
+        confinement.require(confined or not given.get("caged"))
         message: dict[str, Any] = {"result": {**TASKS[name](given, tell), "confined": confined}}
     except Refused as refused:
         message = {"problem": refused.problem}
@@ -175,9 +176,9 @@ def meshes(given: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         model, _ = _opened(_whole(given, Path(folder), tell))
-        found = engine.meshes(model, seconds=given["seconds"] * 0.8, tell=tell)
-        size = gltf.write(found, Path(given["out"]))
-        return {"elements": len(found), "bytes": size}
+        made = engine.meshes(model, seconds=given["seconds"] * 0.8, tell=tell)
+        size = gltf.write(made.found, Path(given["out"]))
+        return {"elements": len(made.found), "of": made.wanted, "in_time": made.in_time, "bytes": size}
 
 
 def _whole(given: Mapping[str, Any], folder: Path, tell: Tell) -> Path:

@@ -140,6 +140,7 @@ class Element(TenantModel):
     facts = models.JSONField(default=dict, help_text="name -> {value, source, assumed, note}: own facts, derived once per state of the element")
     around = models.JSONField(default=dict, help_text="Facts that depend on its surroundings (ways out, loads), true at the building's checked_seq")
     deferred = models.JSONField(default=dict, help_text="rule key -> outcome that is still counted, until the storey has been rechecked")
+    of_file = models.JSONField(default=dict, help_text="rule key -> outcome of IDS rules, as the last full check read it in the model's file")
     content_hash = models.CharField(max_length=64)
 
     class Meta:
@@ -185,7 +186,7 @@ class LiveSession(TenantModel):
 
 
 class ChangeBatch(TenantModel):
-    """What one change did to the model. Append-only; (client_id, client_seq) once per building. An upload is one too (with its revision)."""
+    """What one change did to the model. Append-only; (actor, client_id, client_seq) once per building. An upload is one too (with its revision)."""
 
     id = models.BigAutoField(primary_key=True)
     building = models.ForeignKey(Building, on_delete=models.CASCADE, related_name="batches")
@@ -203,7 +204,7 @@ class ChangeBatch(TenantModel):
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=("building", "seq"), name="batch_seq_once"),
-            models.UniqueConstraint(fields=("building", "client_id", "client_seq"), name="batch_of_client_once"),
+            models.UniqueConstraint(fields=("building", "actor", "client_id", "client_seq"), name="batch_of_client_once"),
         )
 
     def __str__(self) -> str:

@@ -95,7 +95,7 @@ class Finding(TenantModel):
     geometry = models.JSONField(default=dict)
     citation = models.JSONField(default=dict)
     parameters = models.JSONField(default=dict, help_text="Resolved values and where each came from")
-    rule_version = models.CharField(max_length=90, blank=True, help_text="<rule set slug>@<number>")
+    rule_version = models.CharField(max_length=120, blank=True, help_text="<rule set slug>@<number>, and +<hash> where amendments changed the rule")
     first_seen_seq = models.PositiveBigIntegerField()
     last_seen_seq = models.PositiveBigIntegerField()
     first_seen_run = models.ForeignKey(ValidationRun, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -103,6 +103,7 @@ class Finding(TenantModel):
     resolved_seq = models.PositiveBigIntegerField(null=True, help_text="Set while the rule holds again; null: it is there now")
     resolved_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=14, choices=State, default=State.OPEN)
+    aside_hash = models.CharField(max_length=64, blank=True, default="", help_text="Content hash of the element when it became a false positive")
     assignee = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     due_on = models.DateField(null=True, blank=True)
     bcf_topic_guid = models.UUIDField()
@@ -193,7 +194,7 @@ class Waiver(Authored):
     decision_note = models.TextField(blank=True)
     expires_on = models.DateField(null=True, blank=True)
     model_hash = models.CharField(max_length=64, blank=True, help_text="Content hash of the element when it was approved")
-    rule_version = models.CharField(max_length=90, blank=True)
+    rule_version = models.CharField(max_length=120, blank=True)
     lapsed_because = models.CharField(max_length=200, blank=True)
 
     class Meta:

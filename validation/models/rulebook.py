@@ -135,6 +135,9 @@ class RuleSetVersion(Authored):
         help_text='Parameters that it sets apart from its rules: {"<rule key>": {"min": {"value": 0.9, "unit": "m"}}}',
     )
     content_sha256 = models.CharField(max_length=64, blank=True, editable=False, help_text="Over the canonical JSON of its rules")
+    authors = models.JSONField(
+        default=list, editable=False, help_text="Everybody who has changed anything of it: ids of people, or actors that no person is known behind"
+    )
     submitted_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
     published_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
     published_at = models.DateTimeField(null=True, blank=True, editable=False)

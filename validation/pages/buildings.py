@@ -89,16 +89,29 @@ def frame(request: HttpRequest, building: Building, tab: str) -> dict[str, Any]:
     tabs = [
         {"key": key, "title": title, "icon": icon, "to": reverse(f"admin:validation_finding_{key}", args=(building.pk,))} for key, title, icon in TABS
     ]
-    waivers = f"{address('waiver_changelist')}?building__id__exact={building.pk}"
+    of_it = f"?building__id__exact={building.pk}"
+    tabs += [
+        {"key": "checks", "title": "Checks", "icon": "query_stats", "to": address("validationrun_changelist") + of_it},
+        {"key": "waivers", "title": "Waivers", "icon": "approval", "to": address("waiver_changelist") + of_it},
+    ]
     return {
         "title": building.name,
         "building": building,
         "tab": tab,
-        "tabs": [*tabs, {"key": "waivers", "title": "Waivers", "icon": "approval", "to": waivers}],
+        "tabs": tabs,
+        "deeds": deeds(request, building),
+        "checks_url": address("validationrun_changelist") + of_it,
         "portfolio_url": reverse("admin:validation_finding_changelist"),
         "building_url": address("building_change", building.pk),
         "config": config(request, building),
     }
+
+
+def deeds(request: HttpRequest, building: Building) -> dict[str, str]:
+    """Addresses of what may be asked of the building's checks; "" for what the user may not."""
+    by = principal(request, building.tenant)
+    what_if, report = address("validationrun_what_if", building.pk), reverse("admin:reports_report_ask", args=(building.pk,))
+    return {"what_if": what_if if by.may("validation:run") else "", "report": report if by.may("reports:write") else ""}
 
 
 def config(request: HttpRequest, building: Building) -> dict[str, Any]:

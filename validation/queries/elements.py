@@ -12,6 +12,7 @@ from validation.core.building import Fact, Facts
 from validation.models import Building, Element
 
 CHUNK: Final = 2000  # rows held at a time when a whole model is walked
+SOME: Final = 500  # names in one SQL list
 _SAME: Final = ("global_id", "ifc_class", "predefined_type", "name", "tag", "storey", "space", "discipline")
 _MAPS: Final = ("properties", "quantities", "given")
 
@@ -90,6 +91,20 @@ def at(tenant: Tenant, building: Building, seq: int | None = None) -> QuerySet[E
     if seq is None:
         return rows.filter(valid_to_seq__isnull=True)
     return rows.filter(valid_from_seq__lte=seq).filter(Q(valid_to_seq__isnull=True) | Q(valid_to_seq__gt=seq))
+
+
+def rows_of(rows: QuerySet[Element], global_ids: Iterable[str]) -> dict[str, Element]:
+    """Those of `rows` with these names, however many there are."""
+    names = sorted(global_ids)
+    some = (rows.filter(global_id__in=names[start : start + SOME]) for start in range(0, len(names), SOME))
+    return {row.global_id: row for found in some for row in found}
+
+
+def once_there(tenant: Tenant, building: Building, global_ids: Iterable[str]) -> set[str]:
+    """Which of the names are, or have been, elements of the building."""
+    rows, names = Element.objects.for_tenant(tenant).filter(building=building), sorted(global_ids)
+    some = (rows.filter(global_id__in=names[start : start + SOME]) for start in range(0, len(names), SOME))
+    return {str(name) for found in some for name in found.values_list("global_id", flat=True)}
 
 
 def walk(rows: QuerySet[Element]) -> Iterator[Known]:

@@ -91,6 +91,12 @@ def people(ids: Iterable[str]) -> dict[str, str]:
     return {str(user.pk): name_of(user) for user in User.objects.filter(pk__in=known)}
 
 
+def actor_name(actor: str) -> str:
+    """Of a user by name; of a key or a program as it stands."""
+    kind, _, key = actor.partition(":")
+    return next(iter(people([key]).values()), actor) if kind == "user" else actor
+
+
 def name_of(user: Any) -> str:
     return str(user.get_full_name() or user.get_username()) if user is not None else ""
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, DateTimeField, Max, Model, Q, QuerySet, Sum, Value
 
 from mcp_platform.errors import NotFound
 from mcp_platform.tenancy.models import Tenant
@@ -64,6 +64,20 @@ def chain(jurisdiction: Jurisdiction) -> list[Jurisdiction]:
     return found
 
 
+def below(tenant: Tenant, places: Iterable[UUID]) -> set[UUID]:
+    """The jurisdictions themselves and all that lie in them."""
+    parts: dict[UUID | None, list[UUID]] = {}
+    for pk, parent in Jurisdiction.objects.for_tenant(tenant).values_list("pk", "parent_id"):
+        parts.setdefault(parent, []).append(pk)
+    found, open_ones = set[UUID](), list(places)
+    while open_ones:
+        at = open_ones.pop()
+        if at not in found:
+            found.add(at)
+            open_ones += parts.get(at, [])
+    return found
+
+
 def in_force(on: date) -> Q:
     """Of rows with effective_from and effective_to (the last day)."""
     return Q(effective_from__lte=on) & (Q(effective_to__isnull=True) | Q(effective_to__gte=on))
@@ -84,6 +98,30 @@ def amendments(tenant: Tenant, places: Iterable[Jurisdiction], on: date) -> list
     depth = {place.pk: index for index, place in enumerate(places)}
     rows = Amendment.objects.for_tenant(tenant).filter(in_force(on), jurisdiction__in=depth).select_related("jurisdiction")
     return sorted(rows, key=lambda row: (depth[row.jurisdiction_id], row.effective_from, str(row.pk)))
+
+
+def stamp(project: Project) -> frozenset[Any]:
+    """Another one whenever what is in force for the project may be another: in one query, number, revisions and last change of the rows that say so.
+
+    The project's own columns are not in it. Which clock an `updated_at` is of does not matter: `rev` grows too.
+    """
+    tenant = project.tenant_id
+    published = RuleSetVersion.objects.for_tenant(tenant).filter(state=RuleSetVersion.State.PUBLISHED)
+    law: list[tuple[str, Any]] = [
+        (model._meta.model_name or "", model.objects.for_tenant(tenant))
+        for model in (Jurisdiction, CodeEdition, Adoption, RuleSet, Amendment, FactDefinition)
+    ]
+    parts = [
+        _named(rows, name).annotate(number=Count("pk"), revs=Sum("rev"), last=Max("updated_at")).values_list("what", "number", "revs", "last")
+        for name, rows in [*law, ("published", published)]
+    ]
+    chosen = _named(Project.rule_sets.through.objects.filter(project_id=project.pk), "chosen").annotate(number=Count("pk"), revs=Max("pk"))
+    never = Value(None, output_field=DateTimeField())
+    return frozenset(parts[0].union(*parts[1:], chosen.annotate(last=never).values_list("what", "number", "revs", "last"), all=True))
+
+
+def _named(rows: Any, name: str) -> Any:
+    return rows.order_by().annotate(what=Value(name)).values("what")
 
 
 # ── rules as documents ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from mcp_platform.tenancy.models import Tenant
 from validation.errors import WaiverNotFound
@@ -30,13 +33,37 @@ class Covered:
 
 
 def covered(tenant: Tenant, building_id: UUID, *, without: Iterable[UUID] = ()) -> Covered:
-    """What is waived in the building now. A finding that appears while it is covered is born waived."""
+    """What is waived in the building now, whether the sweep has come by since a last day or not.
+
+    A finding that appears while it is covered is born waived.
+    """
     rows = Waiver.objects.for_tenant(tenant).filter(building_id=building_id, state=Waiver.State.APPROVED).exclude(pk__in=list(without))
+    rows = rows.exclude(pk__in=overdue(rows, timezone.now()).values("pk"))
     found: list[tuple[str, str | None]] = list(rows.values_list("rule_key", "finding__fingerprint"))  # None: of the whole rule
     return Covered(
         rules=frozenset(rule for rule, fingerprint in found if fingerprint is None),
         fingerprints=frozenset(fingerprint for _, fingerprint in found if fingerprint is not None),
     )
+
+
+def overdue(rows: QuerySet[Waiver], now: datetime) -> QuerySet[Waiver]:
+    """Those whose last day is over in the time zone of their jurisdiction; through that day they hold."""
+    zone = "building__project__jurisdiction__timezone"
+    # No place on earth is more than a day from UTC: only these have to be looked at.
+    near = rows.filter(expires_on__lte=now.astimezone(UTC).date() + timedelta(days=1))
+    zones = set(near.values_list(zone, flat=True).order_by().distinct())
+    over = Q(pk__in=[])
+    for name in zones:
+        over |= Q(**{zone: name}, expires_on__lt=today_in(name, now))
+    return near.filter(over)
+
+
+def today_in(zone: str | None, now: datetime) -> date:
+    """UTC where the name is of no zone."""
+    try:
+        return now.astimezone(ZoneInfo(zone or "UTC")).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return now.astimezone(UTC).date()
 
 
 def waivers(tenant: Tenant, building_id: UUID | None = None) -> QuerySet[Waiver]:
@@ -64,5 +91,10 @@ def of_finding(tenant: Tenant, finding: Finding) -> list[Waiver]:
 
 def touched_by(waiver: Waiver) -> QuerySet[Finding]:
     """The findings that are there now and that this waiver is about."""
-    rows: QuerySet[Finding] = Finding.objects.filter(tenant_id=waiver.tenant_id, building_id=waiver.building_id, resolved_seq=None)
+    return ever_touched_by(waiver).filter(resolved_seq=None)
+
+
+def ever_touched_by(waiver: Waiver) -> QuerySet[Finding]:
+    """Also those whose rule holds now: they may come back."""
+    rows: QuerySet[Finding] = Finding.objects.filter(tenant_id=waiver.tenant_id, building_id=waiver.building_id)
     return rows.filter(pk=waiver.finding_id) if waiver.finding_id else rows.filter(rule_key=waiver.rule_key)

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, models, transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, RestrictedError
 
 from mcp_platform.errors import NotFound
 from mcp_platform.rest import StaleEtag
@@ -87,8 +87,9 @@ def delete(tenant: Tenant, model: type[A], *, pk: uuid.UUID | str, expected_rev:
             require_rev(row, expected_rev)
             audit(tenant, actor=actor_of(by), action=f"{row._meta.model_name}.delete", target=row, changes={"name": str(row)})
             row.delete()
-    except ProtectedError as used:
-        users = sorted({f"{other._meta.verbose_name} {other}" for other in used.protected_objects})
+    except (ProtectedError, RestrictedError) as used:
+        others = used.protected_objects if isinstance(used, ProtectedError) else used.restricted_objects
+        users = sorted({f"{other._meta.verbose_name} {other}" for other in others})
         raise StillNeeded(f"Others refer to it: {', '.join(users[:10])}.", used_by=users[:100]) from used
 
 

@@ -331,16 +331,30 @@ def _conflict(row: Finding, name: str, theirs: str, ours: str, why: str) -> dict
 def _apply(tenant: Tenant, building_id: UUID, pairs: Sequence[tuple[reading.Topic, Finding]], result: Imported, by: Principal) -> None:
     """What is equal is grouped, so that a thousand closed topics are one change."""
     people = _people(tenant)
-    groups: dict[tuple[tuple[str, Any], ...], list[UUID]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, Any], ...]], list[UUID]] = {}
     for topic, row in pairs:
         wanted = {**_state(topic, row, result), **_assignee(topic, row, people, result), **_due(topic, row)}
         wanted = {name: value for name, value in wanted.items() if not _changed_since(tenant, topic, row, name, value, result)}
+        why = _why(topic, row, wanted, result)
         if wanted:
-            groups.setdefault(tuple(sorted(wanted.items())), []).append(row.pk)
-    for fields, keys in groups.items():
+            groups.setdefault((why, tuple(sorted(wanted.items()))), []).append(row.pk)
+    for (why, fields), keys in groups.items():
         for start in range(0, len(keys), board.MOST_AT_ONCE):
             some = keys[start : start + board.MOST_AT_ONCE]
-            result.changed += board.change_many(tenant, building_id=building_id, finding_ids=some, fields=dict(fields), by=by).changed
+            result.changed += board.change_many(tenant, building_id=building_id, finding_ids=some, fields=dict(fields), comment=why, by=by).changed
+
+
+def _why(topic: reading.Topic, row: Finding, wanted: dict[str, Any], result: Imported) -> str:
+    """The reason that "false positive" needs: the topic's last comment. Without one that state is not taken over, and the rest is."""
+    if wanted.get("state") != State.FALSE_POSITIVE:
+        return ""
+    in_order = sorted(topic.comments, key=lambda one: one.at.timestamp() if one.at else 0.0)
+    said = [one.text.strip()[: board.LONGEST_COMMENT] for one in in_order if one.text.strip()]
+    if said:
+        return said[-1]
+    del wanted["state"]
+    result.conflicts.append(_conflict(row, "state", topic.status, row.state, "this state needs a comment that says why the check is wrong"))
+    return ""
 
 
 def _state(topic: reading.Topic, row: Finding, result: Imported) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from validation import errors
 from validation.models import Building, Finding, FindingNote
 from validation.queries import board as queries
 from validation.queries.board import Filters
-from validation.services import findings, standing
+from validation.services import findings
 
 State = Finding.State
 # Waived is what an approved waiver makes of a finding, and reopened what a check does when it is there again: nobody sets them by hand.
@@ -130,14 +130,14 @@ def _apply(building: Building, rows: Sequence[Finding], wanted: Mapping[str, Any
     if not touched:
         return
     values = {_COLUMN.get(name, name): value for name, value in wanted.items()}
+    if wanted.get("state") == State.FALSE_POSITIVE:
+        values["aside_hash"] = findings.content_hash_now()
     for start in range(0, len(touched), 500):  # SQLite takes a bounded number of parameters
         some = Finding.objects.filter(tenant_id=building.tenant_id, pk__in=touched[start : start + 500])
         some.update(**values, rev=F("rev") + 1, updated_at=timezone.now())
     FindingNote.objects.bulk_create(notes, batch_size=500)
     told = {**{name: _plain(value) for name, value in wanted.items()}, "findings": len(touched), "first": [str(pk) for pk in touched[:20]]}
     audit(building.tenant, actor=actor_of(by), action="finding.change", target=building, changes=told | ({"comment": text} if text else {}))
-    if State.FALSE_POSITIVE in (wanted.get("state"), *(row.state for row in rows)):
-        standing.settled(building)
     told_of = Finding.objects.for_tenant(building.tenant_id)
     findings.tell_people(building, [row for start in range(0, len(touched), 500) for row in told_of.filter(pk__in=touched[start : start + 500])])
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from validation.core import canonical, judge, surroundings, tally
+from validation.core import canonical, judge, surroundings
+from validation.core.results import Results
 from validation.core.rulebook import Rulebook
-from validation.core.rules import Judgement, Outcome
+from validation.core.rules import Judgement
 from validation.core.tally import Counts
 from validation.models import Building, Element
 from validation.queries import elements, situation
@@ -23,65 +25,85 @@ NEAR_MISSES: Final = 50
 Tell: TypeAlias = Callable[[int, int, str], None]  # done, total, phase; may raise to stop
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileJudged:
+    """What the IDS rules say of a model file. sha256: of the file; "" when there is none."""
+
+    judgements: Sequence[Judgement] = ()
+    sha256: str = ""
+
+
+NO_FILE: Final = FileJudged()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What the rules say of every element. findings: failures and what could not be judged. passes: rule key -> subjects. around: facts as stored."""
+    """What the rules say of every element. around: facts as stored. of_file: global id -> rule key -> outcome of the IDS rules."""
 
     seq: int
     ground: Ground
-    findings: Sequence[Judgement]
-    passes: Mapping[str, Sequence[str]]
-    counts: Counts
+    results: Results
     around: Mapping[str, Mapping[str, Any]]
     rows: Mapping[str, Element]
-    near_misses: Sequence[Judgement] = field(default_factory=tuple)
-    input_sha256: str = ""
+    of_file: Mapping[str, Mapping[str, str]]
+    input_sha256: str
+
+    @cached_property
+    def findings(self) -> Sequence[Judgement]:
+        """Failures and what could not be judged."""
+        return list(self.results.findings.values())
 
     @property
-    def result_sha256(self) -> str:
-        """The same for the same input, whatever machine and database judged it."""
-        digest = hashlib.sha256()
-        for one in sorted(self.findings, key=lambda one: (one.rule, one.subject)):
-            shown = [one.rule, one.subject, one.outcome.value, one.actual, one.required, one.margin, list(one.missing)]
-            digest.update(canonical.text(shown).encode())
-        digest.update(canonical.text({key: sorted(subjects) for key, subjects in self.passes.items() if subjects}).encode())
-        digest.update(canonical.text(self.counts).encode())
-        return digest.hexdigest()
+    def counts(self) -> Counts:
+        return self.results.counts
+
+    @property
+    def near_misses(self) -> Sequence[Judgement]:
+        return self.results.near_misses()[:NEAR_MISSES]
 
 
-def evaluate(building: Building, book: Rulebook, *, seq: int, tell: Tell = lambda done, total, phase: None) -> Evaluation:
-    """Surroundings of every storey, then every rule on every element that it is about."""
-    rows = {row.global_id: row for row in elements.at(building.tenant, building, seq).order_by("global_id").iterator(chunk_size=2000)}
+def evaluate(building: Building, book: Rulebook, *, seq: int, file: FileJudged = NO_FILE, tell: Tell = lambda done, total, phase: None) -> Evaluation:
+    """Surroundings of every storey, then every rule on every element that it is about, and what was said of the model's file.
+
+    The file knows nothing of later live changes: its judgements of elements that have been deleted since are left out.
+    """
+    # Sorted here, not by the database: each has its own order of letters, and sums depend on their order.
+    there = sorted(elements.at(building.tenant, building, seq).iterator(chunk_size=2000), key=lambda row: row.global_id)
+    rows = {row.global_id: row for row in there}
     start = Ground(building=building, book=book, definitions=fact_rows.definitions(building), situation=situation.of(building))
     tell(0, max(1, len(rows)), "surroundings")
     around = surroundings_of(rows.values(), start)
     here = _with_frame(start, rows, around)
-    found: list[Judgement] = []
-    near: list[Judgement] = []
-    passes: dict[str, list[str]] = {}
-    counts: Counts = tally.counted((), book.by_key)
+    results = Results(rules=book.by_key)
     for index, row in enumerate(rows.values()):
         if index % CHUNK == 0:
             tell(index, len(rows), "rules")
-        for one in _judged(here, row, around.get(row.global_id, {})):
-            counts[one.rule][one.outcome.value] += 1
-            if one.outcome is Outcome.PASS:
-                passes.setdefault(one.rule, []).append(row.global_id)
-                if _is_near(one):
-                    near.append(one)
-            elif one.outcome is not Outcome.NOT_APPLICABLE:
-                found.append(one)
+        results.extend(_judged(here, row, around.get(row.global_id, {})))
+    said = _of_what_is_there(building, file.judgements, rows)
+    results.extend(said)
     return Evaluation(
         seq=seq,
         ground=here,
-        findings=found,
-        passes=passes,
-        counts=counts,
+        results=results,
         around=around,
         rows=rows,
-        near_misses=sorted(near, key=_nearness)[:NEAR_MISSES],
-        input_sha256=input_sha256(rows.values(), start),
+        of_file=_by_subject(said),
+        input_sha256=input_sha256(rows.values(), start, file),
     )
+
+
+def _of_what_is_there(building: Building, judgements: Iterable[Judgement], rows: Mapping[str, Element]) -> list[Judgement]:
+    """A subject that never was an element here (a type, the project) stays: only the file knows it."""
+    said = list(judgements)
+    lost = elements.once_there(building.tenant, building, {one.subject for one in said} - rows.keys())
+    return [one for one in said if one.subject not in lost]
+
+
+def _by_subject(judgements: Iterable[Judgement]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for one in judgements:
+        found.setdefault(one.subject, {})[one.rule] = one.outcome.value
+    return found
 
 
 def surroundings_of(rows: Iterable[Element], here: Ground) -> dict[str, dict[str, Any]]:
@@ -90,11 +112,11 @@ def surroundings_of(rows: Iterable[Element], here: Ground) -> dict[str, dict[str
     return {mark: json_facts for mark, facts in found.items() if (json_facts := elements.stored_facts(facts))}
 
 
-def input_sha256(rows: Iterable[Element], here: Ground) -> str:
-    """Of the elements with their facts, the rules, and what the project says."""
-    digest = hashlib.sha256(f"{ENGINE_VERSION} {here.book.sha256}\n".encode())
+def input_sha256(rows: Iterable[Element], here: Ground, file: FileJudged = NO_FILE) -> str:
+    """Of the elements with their facts, the rules, what the project says, and the file that the IDS rules were judged on."""
+    digest = hashlib.sha256(f"{ENGINE_VERSION} {here.book.sha256} {file.sha256}\n".encode())
     digest.update(canonical.text({name: [fact.value, fact.source] for name, fact in here.situation.items()}).encode())
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.global_id):
         digest.update(f"{row.global_id} {row.content_hash} {canonical.sha256(row.facts)}\n".encode())
     return digest.hexdigest()
 
@@ -131,15 +153,8 @@ def _judged(here: Ground, row: Element, around: Mapping[str, Any]) -> Iterable[J
 
 def outcomes_of(evaluation: Evaluation, row: Element) -> dict[str, str]:
     """rule key -> outcome that the evaluation has counted for this element."""
-    return {one.rule: one.outcome.value for one in _judged(evaluation.ground, row, evaluation.around.get(row.global_id, {}))}
-
-
-def _is_near(one: Judgement) -> bool:
-    return one.margin is not None and isinstance(one.required, int | float) and one.required != 0 and abs(one.margin / one.required) < 0.05
-
-
-def _nearness(one: Judgement) -> tuple[float, str, str]:
-    return abs(float(one.margin or 0) / float(one.required or 1)), one.rule, one.subject
+    judged = {one.rule: one.outcome.value for one in _judged(evaluation.ground, row, evaluation.around.get(row.global_id, {}))}
+    return {**evaluation.of_file.get(row.global_id, {}), **judged}
 
 
 # ── kept ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
+
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By
 from validation.models import FactDefinition
-from validation.services import authoring
+from validation.queries import rulebook as queries
+from validation.services import authoring, outdated
 from validation.services.authoring import Fault, fault
 
 FIELDS: Final = ("name", "type", "unit", "applies_to", "sources", "assumption", "params")
@@ -19,12 +22,19 @@ SOURCE: Final = re.compile(r"user|attribute:\S.{0,200}|pset:[^.]+\..{1,200}|quan
 
 def save_fact(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None = None, expected_rev: int | None = None, by: By) -> FactDefinition:
     """Elements that are stored already keep their facts until their next change or revision. Raises FieldsRefused, NameTaken, StaleEtag."""
-    return authoring.save(tenant, FactDefinition, pk=pk, fields=fields, known=FIELDS, expected_rev=expected_rev, check=_faults, by=by)
+    with transaction.atomic():
+        before = queries.one(tenant, FactDefinition, pk).rev if pk else 0
+        row = authoring.save(tenant, FactDefinition, pk=pk, fields=fields, known=FIELDS, expected_rev=expected_rev, check=_faults, by=by)
+        if row.rev != before:
+            outdated.law_changed(tenant)
+    return row
 
 
 def delete_fact(tenant: Tenant, *, pk: UUID, expected_rev: int | None = None, by: By) -> None:
     """The built-in definition of its name, if there is one, holds again."""
-    authoring.delete(tenant, FactDefinition, pk=pk, expected_rev=expected_rev, by=by)
+    with transaction.atomic():
+        authoring.delete(tenant, FactDefinition, pk=pk, expected_rev=expected_rev, by=by)
+        outdated.law_changed(tenant)
 
 
 def _faults(row: FactDefinition) -> Iterable[Fault]:

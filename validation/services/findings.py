@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid5
 
-from django.db.models import F, Max
+from django.db.models import F, Max, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from validation import events
@@ -19,9 +20,10 @@ from validation.core import lifecycle
 from validation.core.building import Element
 from validation.core.rules import Judgement, Outcome, Rule
 from validation.models import Building, Finding, FindingNote, FindingsDiff, ValidationRun
+from validation.models import Element as ElementRow
 from validation.queries import waivers
 from validation.queries.waivers import Covered
-from validation.services import metered, rulebook, triage
+from validation.services import metered, triage
 from validation.services import standing as standings
 from validation.services.standing import Standing
 
@@ -72,7 +74,7 @@ def persist(building: Building, check: Check, standing: Standing) -> FindingsDif
     known = _known(building, check)
     covered = waivers.covered(building.tenant, building.pk)
     made = [_new(building, mark, one, check, covered) for mark, one in there.items() if mark not in known]
-    changed, reopened = _seen_again(check, there, known, covered)
+    changed, reopened = _seen_again(check, there, known, covered, _altered(building, known.values()))
     resolved = [row for mark, row in known.items() if mark not in there and row.resolved_seq is None and _was_judged(row, check)]
     _write(building, made, changed)
     _resolve(resolved, check)
@@ -134,7 +136,7 @@ def tell_people(building: Building, rows: Sequence[Finding]) -> FindingsDiff | N
     The caller is in the transaction of the change.
     """
     locked = Building.objects.select_for_update(of=("self",)).select_related("project", "tenant").get(pk=building.pk)
-    book = rulebook.rulebook_of(locked)
+    book = standings.book_of(locked)
     standings.save(locked, book)
     return tell(locked, at_seq=locked.checked_seq, updated=rows, standing=standings.of(locked, book))
 
@@ -149,6 +151,23 @@ def _known(building: Building, check: Check) -> dict[str, Finding]:
         return {row.fingerprint: row for row in rows.iterator(chunk_size=2000)}
     subjects = {one.subject for one in check.judgements} | set(check.gone)
     return {row.fingerprint: row for some in _chunks(sorted(subjects), CHUNK) for row in rows.filter(subject__in=some)}
+
+
+def content_hash_now() -> Coalesce:
+    """Of the elements that findings are about, as an expression for an update of findings."""
+    there = ElementRow.objects.filter(building_id=OuterRef("building_id"), global_id=OuterRef("subject"), valid_to_seq=None)
+    return Coalesce(Subquery(there.values("content_hash")[:1]), Value(""))
+
+
+def _altered(building: Building, rows: Iterable[Finding]) -> set[str]:
+    """Fingerprints of false positives whose element is another one than when somebody said so."""
+    said = {row.fingerprint: row for row in rows if row.state == Finding.State.FALSE_POSITIVE and row.aside_hash}
+    subjects = sorted({row.subject for row in said.values()})
+    there = ElementRow.objects.for_tenant(building.tenant_id).filter(building=building, valid_to_seq=None)
+    now: dict[str, str] = {}
+    for some in _chunks(subjects, CHUNK):
+        now.update(there.filter(global_id__in=some).values_list("global_id", "content_hash"))
+    return {mark for mark, row in said.items() if now.get(row.subject, "") not in ("", row.aside_hash)}
 
 
 def _was_judged(row: Finding, check: Check) -> bool:
@@ -176,14 +195,15 @@ def _new(building: Building, mark: str, one: Judgement, check: Check, covered: C
 
 
 def _seen_again(
-    check: Check, there: Mapping[str, Judgement], known: Mapping[str, Finding], covered: Covered
+    check: Check, there: Mapping[str, Judgement], known: Mapping[str, Finding], covered: Covered, altered: Collection[str]
 ) -> tuple[list[tuple[Finding, bool, bool]], list[tuple[Finding, lifecycle.State]]]:
     """Rows that are to be written, each with whether its state changes and whether it was away; and those whose state changes with the new one."""
     changed: list[tuple[Finding, bool, bool]] = []
     moved: list[tuple[Finding, lifecycle.State]] = []
     for mark in there.keys() & known.keys():
         row, content = known[mark], _content(there[mark], check)
-        state = lifecycle.when_failing(row.state, covered=covered.covers(row.rule_key, mark))
+        moved_on = mark in altered or row.rule_version != content["rule_version"]
+        state = lifecycle.when_failing(row.state, covered=covered.covers(row.rule_key, mark), moved=moved_on)
         away = row.resolved_seq is not None
         if not away and state == row.state and all(getattr(row, name) == value for name, value in content.items()):
             continue

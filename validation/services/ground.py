@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from validation.core import building as core
-from validation.core import checks, facts, judge
+from validation.core import canonical, checks, facts, judge
 from validation.core.building import BUILDING, STOREY, Facts
 from validation.core.facts import Definitions
 from validation.core.judge import NONE, Known, Runnable, Subject
@@ -34,6 +34,11 @@ class Ground:
     def parameters(self) -> checks.Parameters:
         checked = (rule for rule in self.book.rules if rule.kind is Kind.PYTHON)
         return checks.parameters((rule.key, rule.check, {name: one.value for name, one in rule.params.items()}) for rule in checked)
+
+    @cached_property
+    def basis_sha256(self) -> str:
+        """Of the rules and of what the project says: what `Building.basis_sha256` keeps of its last check."""
+        return canonical.sha256([self.book.sha256, {name: [fact.value, fact.source] for name, fact in self.situation.items()}])
 
     @cached_property
     def b(self) -> Known:
@@ -75,9 +80,14 @@ def outcomes(ground: Ground, row: Element, runnables: Iterable[Runnable]) -> lis
 
 
 def counted(ground: Ground, row: Element) -> dict[str, str]:
-    """rule key -> outcome that the element counts now: judged on what is stored, but for what waits for its storey."""
-    judged = {one.rule: one.outcome.value for one in outcomes(ground, row, ground.book.of_class(row.ifc_class)) if one.rule not in row.deferred}
-    return {**judged, **{key: outcome for key, outcome in row.deferred.items() if outcome}}
+    """rule key -> outcome that the element counts now: judged on what is stored, but for what waits for its storey and what its file has decided."""
+    return counting(row, outcomes(ground, row, [one for one in ground.book.of_class(row.ifc_class) if one.key not in row.deferred]))
+
+
+def counting(row: Element, judgements: Iterable[Judgement]) -> dict[str, str]:
+    """The same where its judgements are known already."""
+    judged = {one.rule: one.outcome.value for one in judgements}
+    return {**row.of_file, **judged, **{key: outcome for key, outcome in row.deferred.items() if outcome}}
 
 
 def placed(rows: Iterable[Element]) -> list[Placed]:

@@ -11,16 +11,18 @@ from uuid import UUID
 
 from django.core.files.base import File
 
+from mcp_platform.lanes import Lanes
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
 from validation import errors
 from validation.core import ifc_classes
 from validation.core.building import BUILDING
-from validation.core.rules import Evidence, Judgement, Outcome, Rule
+from validation.core.rules import MODEL_FILE, Evidence, Judgement, Outcome, Rule
 from validation.ingest.ids import reading, runner, writing
 from validation.models import Building, Element, IdsSpecification, ModelRevision, RuleSetVersion
 from validation.models import Rule as RuleRow
 from validation.queries import rulebook as queries
+from validation.services import reading as reading_files
 from validation.services import rule_problems, rule_sets, rules
 
 MAX_FILE: Final = reading.MAX_BYTES
@@ -55,27 +57,31 @@ def check_pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[Checked]:
         yield _checked(answer)
 
 
-def check_upload(*, ids: "File[bytes]", ifc: "File[bytes]") -> Checked:
-    """Nothing is kept. Raises IdsTooLarge."""
+# Each of these holds a thread of the web process, a processor and up to a gigabyte while somebody waits.
+_uploads: Final = Lanes(total=4, per_tenant=2, per_partner=2)
+
+
+def check_upload(tenant: Tenant, *, ids: "File[bytes]", ifc: "File[bytes]") -> Checked:
+    """Nothing is kept. Raises IdsTooLarge, NoLaneFree while as many of the tenant's are checked in this process as may be."""
     for file, most in ((ids, reading.MAX_BYTES), (ifc, MAX_MODEL)):
         if (file.size or 0) > most:
             raise errors.IdsTooLarge(limit_bytes=most, size_bytes=file.size)
-    with _on_disk(ids, ".ids") as ids_path, _on_disk(ifc, ".ifc") as ifc_path:
-        return _checked(runner.run({"kind": "check", "ids": ids_path, "ifc": ifc_path}, seconds=UPLOAD_SECONDS))
+    with _uploads.inside(str(tenant.pk), "ids"), _on_disk(ids, ".ids") as ids_path, _on_disk(ifc, ".ifc") as ifc_path:
+        return _checked(runner.run({"kind": "check", "ids": ids_path, "ifc": ifc_path}, seconds=UPLOAD_SECONDS, caged=reading_files.caged()))
 
 
-def audit_upload(file: "File[bytes]") -> dict[str, Any]:
-    """{verdict: valid | invalid, faults, info, specifications}. Raises IdsTooLarge."""
+def audit_upload(tenant: Tenant, file: "File[bytes]") -> dict[str, Any]:
+    """{verdict: valid | invalid, faults, info, specifications}. Raises IdsTooLarge, NoLaneFree."""
     if (file.size or 0) > reading.MAX_BYTES:
         raise errors.IdsTooLarge(limit_bytes=reading.MAX_BYTES, size_bytes=file.size)
-    return _audited(file.read())
+    return _audited(tenant, file.read())
 
 
-def _audited(content: bytes) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
+def _audited(tenant: Tenant, content: bytes) -> dict[str, Any]:
+    with _uploads.inside(str(tenant.pk), "ids"), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file.ids"
         path.write_bytes(content)
-        answer = runner.run({"kind": "audit", "ids": str(path)}, seconds=UPLOAD_SECONDS)
+        answer = runner.run({"kind": "audit", "ids": str(path)}, seconds=UPLOAD_SECONDS, caged=reading_files.caged())
     if "error" in answer:
         fault = {"path": "/", "line": 0, "code": "unreadable", "message": answer["error"], "severity": "error"}
         return {"verdict": INVALID, "faults": [fault], "info": {}, "specifications": []}
@@ -117,7 +123,7 @@ def import_file(
     Raises IdsInvalid with every fault of the audit, RuleSetNotFound, RuleSetVersionIsImmutable, FieldsRefused.
     """
     queries.one(tenant, RuleSetVersion, version)
-    found = _audited(content)
+    found = _audited(tenant, content)
     if found["verdict"] == INVALID:
         raise errors.IdsInvalid(errors=found["faults"])
     with rule_sets.edit(tenant, version, by) as owner:
@@ -218,13 +224,23 @@ def judgements(tenant: Tenant, *, revision: ModelRevision | None, rules: Iterabl
     building = building or (revision.building if revision is not None else None)
     whole = _building_element(tenant, building)
     if revision is None or not revision.file:
-        return [_unknown(rule, whole, "IDS rules are checked on an IFC file, and this building has none.") for rule in wanted]
+        return without_file(wanted, whole)
     with _on_disk(revision.file, ".ifc") as path:
-        answer = runner.run({"kind": "judge", "ifc": path, "rules": {rule.key: rule.ids for rule in wanted}})
+        return of_file(path, name=f"{revision.file_name} r{revision.number}", rules=wanted, whole=whole)
+
+
+def of_file(path: str, *, name: str, rules: Iterable[Rule], whole: str) -> list[Judgement]:
+    """Of a model file on this disk. name: as the evidence calls it. whole: global id of what a rule that fails as a whole is about."""
+    wanted = list(rules)
+    answer = runner.run({"kind": "judge", "ifc": path, "rules": {rule.key: rule.ids for rule in wanted}}, caged=reading_files.caged())
     if "error" in answer:
         return [_unknown(rule, whole, answer["error"]) for rule in wanted]
-    seen = Evidence(fact="model file", value=f"{revision.file_name} r{revision.number}", source="ids")
+    seen = Evidence(fact=MODEL_FILE, value=name, source="ids")
     return [judgement for rule in wanted for judgement in _judged(rule, answer["rules"][rule.key], whole, seen)]
+
+
+def without_file(rules: Iterable[Rule], whole: str) -> list[Judgement]:
+    return [_unknown(rule, whole, "IDS rules are checked on an IFC file, and this building has none.") for rule in rules]
 
 
 def _building_element(tenant: Tenant, building: Building | None) -> str:
@@ -233,7 +249,7 @@ def _building_element(tenant: Tenant, building: Building | None) -> str:
 
 
 def _unknown(rule: Rule, subject: str, why: str) -> Judgement:
-    return Judgement(rule=rule.key, subject=subject, outcome=Outcome.NOT_EVALUABLE, severity=rule.severity, message=why, missing=("model file",))
+    return Judgement(rule=rule.key, subject=subject, outcome=Outcome.NOT_EVALUABLE, severity=rule.severity, message=why, missing=(MODEL_FILE,))
 
 
 def _judged(rule: Rule, found: Mapping[str, Any], whole: str, seen: Evidence) -> Iterator[Judgement]:

@@ -27,7 +27,7 @@ from validation.services.findings import Check
 from validation.services.ground import Ground
 
 MAX_OPS: Final = 500
-EVERYTHING: Final = "*"  # among the dirty storeys: the whole building is to be checked again
+EVERYTHING: Final = standing.EVERYTHING
 FLIGHTS: Final = ("IfcStairFlight", "IfcRampFlight")
 PART_OF: Final = "Attributes.PartOf"  # among the properties of a flight: the stair or ramp that it belongs to
 REVISION: Final = "revision"  # client_id of the batches that uploads make
@@ -75,12 +75,16 @@ class Touched:
 
 
 def apply_changes(tenant: Tenant, *, building_id: UUID, client_id: str, client_seq: int, base_seq: int, ops: Any, by: By) -> Applied:
-    """Idempotent by (client_id, client_seq). Raises BuildingNotFound, ChangesRefused, ClientSeqReused, BaseAhead."""
+    """Idempotent by (actor, client_id, client_seq): nobody meets a colleague's numbers.
+
+    Raises BuildingNotFound, ChangesRefused, ClientSeqReused, BaseAhead.
+    """
     parsed, faults = delta.read(ops, most=MAX_OPS)
     sha256 = canonical.sha256([base_seq, ops])
     with transaction.atomic():
         building = locked(tenant, building_id)
-        done = ChangeBatch.objects.for_tenant(tenant).filter(building=building, client_id=client_id, client_seq=client_seq).first()
+        mine = ChangeBatch.objects.for_tenant(tenant).filter(building=building, actor=actor_of(by), client_id=client_id)
+        done = mine.filter(client_seq=client_seq).first()
         if done is not None:
             return _again(done, sha256)
         if faults:
@@ -111,7 +115,7 @@ def _again(done: ChangeBatch, sha256: str) -> Applied:
 def _apply(building: Building, ops: Sequence[Op], *, client_id: str, client_seq: int, base_seq: int, given: Any, sha256: str, actor: str) -> Applied:
     seq = building.head_seq + 1
     rows = _rows(building, {op.global_id for op in ops})
-    conflicts = _conflicts(building, ops, rows, base_seq, client_id)
+    conflicts = _conflicts(building, ops, rows, base_seq, _author(actor, client_id))
     touched, diverged = _states(ops, rows, _revived(building, ops, rows, base_seq))
     touched |= _wholes(building, touched)
     here = ground.of(building)
@@ -171,7 +175,7 @@ def _revived(building: Building, ops: Sequence[Op], rows: Mapping[str, Element],
     return {row.global_id: elements.core_element(row) for row in old}
 
 
-def _conflicts(building: Building, ops: Sequence[Op], rows: Mapping[str, Element], base_seq: int, client_id: str) -> list[dict[str, Any]]:
+def _conflicts(building: Building, ops: Sequence[Op], rows: Mapping[str, Element], base_seq: int, author: str) -> list[dict[str, Any]]:
     """Only elements that have changed since the client's base are looked at, each in its own history."""
     if base_seq >= building.head_seq:
         return []
@@ -183,8 +187,13 @@ def _conflicts(building: Building, ops: Sequence[Op], rows: Mapping[str, Element
     found: list[Conflict] = []
     for op in ops:
         if op.global_id in ids:
-            found += delta.conflicts(op, base.get(op.global_id), since.get(op.global_id, ()), author=client_id)
+            found += delta.conflicts(op, base.get(op.global_id), since.get(op.global_id, ()), author=author)
     return [asdict(one) for one in found]
+
+
+def _author(actor: str, client_id: str) -> str:
+    """Clients name themselves, so a name is only worth something together with who uses it."""
+    return f"{actor} {client_id}"
 
 
 def _wholes(building: Building, touched: Mapping[str, Touched]) -> dict[str, Touched]:
@@ -223,7 +232,7 @@ def _since(building: Building, ids: Iterable[str], base_seq: int) -> dict[str, l
     ends = mine.filter(valid_to_seq__gt=base_seq).values_list("global_id", "valid_to_seq")
     changes += [(until, mark, None) for mark, until in ends if until is not None and (until, mark) not in begins]
     batches = ChangeBatch.objects.for_tenant(building.tenant_id).filter(building=building, seq__in={seq for seq, _, _ in changes})
-    authors = dict(batches.values_list("seq", "client_id"))
+    authors = {seq: _author(actor, client) for seq, actor, client in batches.values_list("seq", "actor", "client_id")}
     found: dict[str, list[Version]] = {}
     for seq, mark, element in sorted(changes, key=lambda one: one[:2]):
         found.setdefault(mark, []).append(Version(seq=seq, author=authors.get(seq, ""), element=element))
@@ -269,6 +278,7 @@ def _opened(building: Building, mark: str, one: Touched, here: Ground, seq: int,
         content_hash=elements.content_hash(one.after),
         around=one.before.around if one.before else {},
         deferred=one.before.deferred if one.before else {},
+        of_file=one.before.of_file if one.before else {},
         **elements.columns_of(one.after),
     )
     row.facts = ground.derive(row, here.definitions, parts)
@@ -300,12 +310,12 @@ def _judge(building: Building, touched: Mapping[str, Touched], here: Ground, seq
     judgements: list[Judgement] = []
     waiting: set[str] = set()
     for one in touched.values():
-        if one.row is not None and one.row is not one.before:
-            found, later = _judged(after, one)
-            judgements += found
-            waiting |= later
-    for one in touched.values():
-        tally.shift(building.counts, one.counted, ground.counted(after, one.row) if one.row else {})
+        if one.row is one.before:  # the same, or neither there before nor now
+            continue
+        found, later = _judged(after, one) if one.row is not None else ([], set())
+        judgements += found
+        waiting |= later
+        tally.shift(building.counts, one.counted, ground.counting(one.row, found) if one.row is not None else {})
     _postpone(building, touched, here)
     now = standing.of(building, here.book)
     gone = [mark for mark, one in touched.items() if one.row is None and one.before is not None]
@@ -345,7 +355,7 @@ def _no_longer(touched: Mapping[str, Touched], judgements: Iterable[Judgement], 
         findings.fingerprint(key, mark)
         for mark, one in touched.items()
         for key in one.counted
-        if one.row is not None and one.row is not one.before and (key, mark) not in judged and key not in one.row.deferred
+        if one.row is not None and one.row is not one.before and (key, mark) not in judged and key not in {*one.row.deferred, *one.row.of_file}
     }
 
 
@@ -367,10 +377,12 @@ def _postpone(building: Building, touched: Mapping[str, Touched], here: Ground) 
     """Note which storeys have to be checked again, and have it done. A changed storey or building, or another rulebook, touches everything."""
     dirty: set[str] = set().union(*(one.dirty for one in touched.values()))
     moved = any(_is_frame(one) and one.row is not one.before for one in touched.values())
-    if moved or (building.basis_sha256 and building.basis_sha256 != here.book.sha256):
+    if moved or (building.basis_sha256 and building.basis_sha256 != here.basis_sha256):
         dirty = {EVERYTHING}
-    building.basis_sha256 = building.basis_sha256 or here.book.sha256
+    building.basis_sha256 = building.basis_sha256 or here.basis_sha256
     if dirty - set(building.dirty_storeys):
         building.dirty_storeys = sorted({*building.dirty_storeys, *dirty})
-    if building.dirty_storeys:
+    if not building.dirty_storeys:
+        building.checked_seq = building.head_seq
+    else:
         jobs.enqueue("validation.recheck", tenant_id=str(building.tenant_id), building_id=str(building.pk))

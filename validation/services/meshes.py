@@ -60,7 +60,7 @@ def _from_file(revision: ModelRevision, progress: Progress) -> dict[str, Any]:
         if ended.problem:
             raise ShapesFailed(ended.problem["detail"], reason=ended.problem["code"])
         with out.open("rb") as content:
-            return {**_keep(revision, File(content)), "elements": ended.result["elements"]}
+            return {**_keep(revision, File(content)), **{name: ended.result[name] for name in ("elements", "of", "in_time")}}
 
 
 def _keep(revision: ModelRevision, content: "File[bytes]") -> dict[str, Any]:
@@ -78,8 +78,8 @@ def since(tenant: Tenant, building: Building, revision: ModelRevision) -> dict[s
     mine = Element.objects.for_tenant(tenant).filter(building=building)
     at = revision.at_seq or 0
     moved = set(mine.filter(Q(valid_from_seq__gt=at) | Q(valid_to_seq__gt=at)).values_list("global_id", flat=True))
-    old = {row.global_id: row.box for row in elements.at(tenant, building, at).filter(global_id__in=moved).only("global_id", "box")}
-    new = {row.global_id: row for row in elements.at(tenant, building).filter(global_id__in=moved).only("global_id", "ifc_class", "box")}
+    old = {mark: row.box for mark, row in elements.rows_of(elements.at(tenant, building, at).only("global_id", "box"), moved).items()}
+    new = elements.rows_of(elements.at(tenant, building).only("global_id", "ifc_class", "box"), moved)
     drawn = [
         {"global_id": key, "ifc_class": row.ifc_class, "box": row.box} for key, row in sorted(new.items()) if row.box and row.box != old.get(key)
     ]

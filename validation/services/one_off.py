@@ -1,8 +1,6 @@
 """One model checked once, with nothing written: the file is read in a child process, and the law is the product's own pack or a tenant's rows."""
 
 import hashlib
-import json
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,16 +10,15 @@ from typing import Any, Final
 
 from mcp_platform.tenancy.models import Tenant
 from validation.core import canonical, documents, facts, incremental, score, tally
-from validation.core.building import Element, Fact, Facts
+from validation.core.building import BUILDING, Element, Fact, Facts
 from validation.core.results import Results
 from validation.core.rulebook import Rulebook
-from validation.core.rules import Judgement, Outcome, Severity
+from validation.core.rules import Judgement, Outcome, Rule, Severity
 from validation.errors import JurisdictionNotFound, ModelRejected, RuleSetNotFound
-from validation.ingest import child, neutral
 from validation.models import Adoption, Jurisdiction, RuleSet
 from validation.queries import facts as fact_rows
 from validation.queries import rulebook as queries
-from validation.services import packs, reading
+from validation.services import ids, packs, reading
 from validation.services import rulebook as law
 from validation.services.revisions import SUFFIXES
 
@@ -84,13 +81,23 @@ def check(path: Path, asked: Request, *, tenant: Tenant | None = None, tell: Tel
     """Raises ModelRejected, JurisdictionNotFound, RuleSetNotFound."""
     basis = basis_of(asked, tenant)
     book = law.compiled(basis)
-    return judged(read(path, tell=tell), basis, book, asked.situation, tenant=tenant)
+    model = read(path, tell=tell)
+    return judged(model, basis, book, asked.situation, tenant=tenant, elsewhere=_of_ids_rules(path, model, book.ids_rules))
 
 
-def judged(model: Model, basis: Json, book: Rulebook, situation: Mapping[str, Any], *, tenant: Tenant | None = None) -> Checked:
+def judged(
+    model: Model,
+    basis: Json,
+    book: Rulebook,
+    situation: Mapping[str, Any],
+    *,
+    tenant: Tenant | None = None,
+    elsewhere: Iterable[Judgement] = (),
+) -> Checked:
+    """elsewhere: what rules say that facts do not decide."""
     began = time.perf_counter()
     definitions = facts.definitions(fact_rows.own(tenant) if tenant else ())
-    results = incremental.full(book, model.elements, definitions=definitions, situation=stated(situation)).results()
+    results = incremental.full(book, model.elements, definitions=definitions, situation=stated(situation), elsewhere=elsewhere).results()
     return Checked(
         model=model,
         basis=basis,
@@ -100,6 +107,16 @@ def judged(model: Model, basis: Json, book: Rulebook, situation: Mapping[str, An
         score=score.of(results.counts, book.by_key, partial=model.state == "partial"),
         seconds=time.perf_counter() - began,
     )
+
+
+def _of_ids_rules(path: Path, model: Model, rules: tuple[Rule, ...]) -> list[Judgement]:
+    """IDS rules read the IFC file themselves; without one they are not evaluable."""
+    if not rules:
+        return []
+    whole = min((one.global_id for one in model.elements if one.ifc_class == BUILDING), default="")
+    if SUFFIXES[path.suffix.lower()] != "ifc":
+        return ids.without_file(rules, whole)
+    return ids.of_file(str(path.resolve()), name=path.name, rules=rules, whole=whole)
 
 
 def stated(given: Mapping[str, Any]) -> Facts:
@@ -116,30 +133,20 @@ def read(path: Path, *, tell: Tell = lambda done, total, phase: None) -> Model:
         raise ModelRejected("The name of a model ends in .ifc, .ifczip or .json.", reason="EXTENSION", expected=", ".join(SUFFIXES))
     if not path.is_file():
         raise ModelRejected(f"There is no file {path}.", reason="NO_FILE")
-    with tempfile.TemporaryDirectory(prefix="model-") as folder:
-        lines = Path(folder) / "elements.jsonl"
-        ended = child.run("elements", {"source": str(path.resolve()), "out": str(lines), "kind": kind}, limits=reading.limits(), tell=tell)
-        if ended.problem:
-            more = {name: value for name, value in ended.problem.items() if name not in ("code", "detail", "integrity")}
-            raise ModelRejected(ended.problem["detail"], reason=ended.problem["code"], **more)
-        found = ended.result
+    with reading.of_file(path.resolve(), kind=kind, tell=tell) as found:
+        if found.problem:
+            more = {name: value for name, value in found.problem.items() if name not in ("code", "detail", "integrity")}
+            raise ModelRejected(found.problem["detail"], reason=found.problem["code"], **more)
         return Model(
-            elements=tuple(_elements(lines)),
-            state=found["state"],
-            schema=found["schema"],
-            application=found["application"],
-            integrity={**found["integrity"], "problems": found["problems"], "without_shape": len(found["unread"])},
+            elements=tuple(found.elements()),
+            state=found.state,
+            schema=found.schema,
+            application=found.application,
+            integrity=found.integrity,
             sha256=_sha256(path),
-            seconds=ended.seconds,
-            peak_bytes=ended.peak_bytes,
+            seconds=found.seconds,
+            peak_bytes=found.peak_bytes,
         )
-
-
-def _elements(path: Path) -> Iterable[Element]:
-    with path.open(encoding="utf-8") as lines:
-        next(lines)  # the header
-        for line in lines:
-            yield neutral.element(json.loads(line))
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The plan of a storey as a picture: what is there now, the ways out, and the findings that are not settled."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -25,7 +26,8 @@ class Picture:
 def etag(tenant: Tenant, *, building_id: UUID, storey: str, finding_id: UUID | None, unknown: bool = False) -> str:
     """Of the picture that `storey_plan` would draw. Raises BuildingNotFound."""
     heads = live.heads(tenant, building_id)
-    return f"{heads.head_seq}-{heads.checked_seq}-{heads.findings_seq}-{storey}-{finding_id or ''}{'-unknown' if unknown else ''}"
+    asked = f"{storey}\n{finding_id or ''}\n{unknown}".encode(errors="surrogatepass")  # what goes into a header is never as it came
+    return f"{heads.head_seq}-{heads.checked_seq}-{heads.findings_seq}-{hashlib.sha256(asked).hexdigest()[:24]}"
 
 
 def storey_plan(tenant: Tenant, *, building_id: UUID, storey: str, finding_id: UUID | None = None, unknown: bool = False) -> Picture:

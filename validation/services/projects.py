@@ -13,7 +13,7 @@ from mcp_platform.tenancy.services import By, actor_of, audit
 from validation.errors import FieldsRefused
 from validation.models import Building, Project, Rule, RuleSet
 from validation.queries import rulebook as queries
-from validation.services import authoring, parameters
+from validation.services import authoring, outdated, parameters
 from validation.services.authoring import Fault, fault
 
 PROJECT: Final = (
@@ -40,6 +40,11 @@ BUILDING: Final = (
     "check_every_hours",
     "function_map",
 )
+# What a check depends on.
+DECISIVE: Final = (
+    "permit_application_date", "jurisdiction_id", "construction_type", "sprinkler", "is_existing", "coverage_threshold", "rule_overrides",
+)  # fmt: skip
+DECISIVE_OF_BUILDING: Final = ("project_id", "occupancy_groups", "storeys_above", "storeys_below", "height_m", "gross_area_m2", "function_map")
 SHORTEST_REASON: Final = 10  # letters
 MOST_FUNCTIONS: Final = 1_000
 
@@ -54,14 +59,19 @@ def save_project(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None =
     """
     given = {name: value for name, value in fields.items() if name != "rule_sets"}
     with transaction.atomic():
-        before = queries.one(tenant, Project, pk).rule_overrides if pk else {}
-        if "rule_overrides" in given and given["rule_overrides"] != before:
+        before = queries.one(tenant, Project, pk) if pk else None
+        if "rule_overrides" in given and given["rule_overrides"] != (before.rule_overrides if before else {}):
             _require_override(by)
         chosen = _rule_sets(tenant, fields["rule_sets"]) if "rule_sets" in fields else None
         row = authoring.save(tenant, Project, pk=pk, fields=given, known=PROJECT, expected_rev=expected_rev, check=_project_faults, by=by)
-        if chosen is not None:
-            _choose(row, chosen, by)
+        others = chosen is not None and _choose(row, chosen, by)
+        if before is not None and (others or _differ(before, row, DECISIVE)):
+            outdated.law_changed(tenant, Project.objects.for_tenant(tenant).filter(pk=row.pk))
     return row
+
+
+def _differ(before: Any, after: Any, names: Iterable[str]) -> bool:
+    return any(getattr(before, name) != getattr(after, name) for name in names)
 
 
 def _require_override(by: By) -> None:
@@ -81,12 +91,14 @@ def _rule_sets(tenant: Tenant, slugs: Any) -> list[RuleSet]:
     return list(found.values())
 
 
-def _choose(row: Project, chosen: list[RuleSet], by: By) -> None:
+def _choose(row: Project, chosen: list[RuleSet], by: By) -> bool:
+    """Whether they are other ones."""
     before = sorted(row.rule_sets.values_list("slug", flat=True))
     after = sorted(one.slug for one in chosen)
     if before != after:
         row.rule_sets.set(chosen)
         audit(row.tenant, actor=actor_of(by), action="project.rule_sets", target=row, changes={"rule_sets": [before, after]})
+    return before != after
 
 
 def _project_faults(row: Project) -> Iterable[Fault]:
@@ -134,7 +146,12 @@ def delete_project(tenant: Tenant, *, pk: UUID, expected_rev: int | None = None,
 
 def save_building(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None = None, expected_rev: int | None = None, by: By) -> Building:
     """Raises FieldsRefused, BuildingNotFound, StaleEtag."""
-    return authoring.save(tenant, Building, pk=pk, fields=fields, known=BUILDING, expected_rev=expected_rev, check=_building_faults, by=by)
+    with transaction.atomic():
+        before = queries.one(tenant, Building, pk) if pk else None
+        row = authoring.save(tenant, Building, pk=pk, fields=fields, known=BUILDING, expected_rev=expected_rev, check=_building_faults, by=by)
+        if before is not None and _differ(before, row, DECISIVE_OF_BUILDING) and outdated.mark(Building.objects.for_tenant(tenant).filter(pk=row.pk)):
+            row.refresh_from_db(fields=("dirty_storeys", "status", "updated_at"))
+    return row
 
 
 def _building_faults(row: Building) -> Iterable[Fault]:

@@ -1,29 +1,32 @@
 """Storeys whose surroundings have changed are checked again, a moment after the last change and off the thread of whoever made it.
 
-`Building.dirty_storeys` is the truth: a job that dies leaves it, and a sweep finds it. The facts are computed without a lock; under the lock they are
-written to the rows that are still the same, and those storeys stay dirty that have changed meanwhile.
+`Building.dirty_storeys` is the truth: a job that dies leaves it, and a sweep finds it. Facts and judgements are computed without a lock; under it
+they are written for the rows that are still the same, and those storeys stay dirty that have changed meanwhile.
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from mcp_platform import jobs
+from mcp_platform import jobs, observability
 from mcp_platform.tenancy.models import Tenant
 from validation.core import surroundings, tally
 from validation.core.building import BUILDING, STOREY, ZONE
 from validation.core.rules import Judgement
 from validation.core.surroundings import EVERYWHERE, Links, StoreyModel
 from validation.models import Building, ChangeBatch, Element, ValidationRun
-from validation.queries import elements
+from validation.queries import elements, situation
 from validation.services import findings, ground, metered, standing
+from validation.services import rulebook as law
 from validation.services.findings import Check
 from validation.services.ground import Ground
 from validation.services.live import EVERYTHING, locked
@@ -33,6 +36,10 @@ LONGEST: Final = 2.0  # seconds of waiting while changes go on
 FORGOTTEN: Final = timedelta(seconds=5)
 AFTER_FAILURE: Final = timedelta(minutes=10)  # before a check that has failed is tried again by itself
 CHUNK: Final = 500
+ATTEMPTS: Final = 3
+CLAIM_SECONDS: Final = 60  # after which a recheck counts as dead
+
+log = observability.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +49,75 @@ class Found:
     seq: int
     storeys: frozenset[str]
     around: Mapping[str, Mapping[str, Any]]
-    rows: Mapping[str, int]
+    rows: Mapping[str, Element]
+    ground: Ground  # as it was then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One element under its new facts: what it counted, what it counts now, and its judgements."""
+
+    row: Element
+    counted: Mapping[str, str]
+    judgements: Sequence[Judgement]
+
+    def shift(self, counts: tally.Counts) -> None:
+        tally.shift(counts, self.counted, ground.counting(self.row, self.judgements))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything that can be known without the lock. read: primary key -> facts of surroundings and deferred outcomes, as they were."""
+
+    found: Found
+    after: Ground
+    judged: Mapping[str, Judged]
+    changed: frozenset[str]  # whose facts of surroundings are other ones
+    read: Mapping[int, tuple[Any, Any]]
 
 
 def recheck(tenant: Tenant, *, building_id: UUID, patience: float = LONGEST) -> bool:
-    """Check the dirty storeys of a building again, and whatever else their new facts touch. Whether there was something to do."""
-    wait_for_quiet(tenant, building_id, patience)
-    building = Building.objects.for_tenant(tenant).select_related("project", "tenant").filter(pk=building_id, archived_at=None).first()
-    if building is None or not building.dirty_storeys:
+    """Check the dirty storeys of a building again, and whatever else their new facts touch. Whether there was something to do.
+
+    One at a time for each building: who comes meanwhile leaves what it knows of to the one that is there.
+    """
+    mark = f"validation:rechecking:{building_id}"
+    if not _claimed(mark):
         return False
-    if EVERYTHING in building.dirty_storeys:
-        return _from_the_start(tenant, building)
-    with metered.timed("storey"):
-        found = compute(building)
-        with transaction.atomic():
-            held = locked(tenant, building_id)
-            settle(held, found)
-    return True
+    try:
+        done = _recheck(tenant, building_id, patience)
+    finally:
+        with suppress(Exception):  # each cache has its own errors; a claim ends by itself
+            cache.delete(mark)
+    if done and Building.objects.for_tenant(tenant).filter(pk=building_id, archived_at=None).exclude(dirty_storeys=[]).exists():
+        jobs.enqueue("validation.recheck", tenant_id=str(tenant.pk), building_id=str(building_id))
+    return done
+
+
+def _claimed(mark: str) -> bool:
+    """Without the shared cache everybody works: of several the first one settles."""
+    try:
+        return bool(cache.add(mark, 1, timeout=CLAIM_SECONDS))
+    except Exception as fault:  # noqa: BLE001  each cache has its own errors
+        log.warning("recheck_unclaimed", fault=repr(fault))
+        return True
+
+
+def _recheck(tenant: Tenant, building_id: UUID, patience: float) -> bool:
+    wait_for_quiet(tenant, building_id, patience)
+    for _ in range(ATTEMPTS):
+        rows = Building.objects.for_tenant(tenant).select_related("project__jurisdiction", "tenant")
+        building = rows.filter(pk=building_id, archived_at=None).first()
+        if building is None or not building.dirty_storeys:
+            return False
+        if EVERYTHING in building.dirty_storeys:
+            return _from_the_start(tenant, building)
+        with metered.timed("storey"):
+            prepared = prepare(building, compute(building))
+            with transaction.atomic():
+                if settle(locked(tenant, building_id), prepared):
+                    return True
+    return False  # the sweep has it tried again
 
 
 def wait_for_quiet(tenant: Tenant, building_id: UUID, patience: float) -> None:
@@ -118,8 +177,8 @@ def compute(building: Building) -> Found:
     rows = {row.global_id: row for found in loaded.values() for row in found} | {row.global_id: row for row in frame}
     around |= _zones(building, frame, around, order)
     here_too = {row.global_id for name in again for row in loaded.get(name, ())}
-    kept = {mark: rows[mark].pk for mark in {*around, *here_too} if mark in rows}
-    return Found(seq=building.head_seq, storeys=frozenset(again) | dirty, around=around, rows=kept)
+    kept = {mark: rows[mark] for mark in {*around, *here_too} if mark in rows}
+    return Found(seq=building.head_seq, storeys=frozenset(again) | dirty, around=around, rows=kept, ground=here)
 
 
 def merged_facts(by_storey: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -143,40 +202,80 @@ def _zones(building: Building, frame: Iterable[Element], around: Mapping[str, An
 # ── settling, under the lock ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def settle(building: Building, found: Found) -> None:
-    """Write the facts where the rows are still those that were read; judge again whatever reads what has changed; tell."""
-    before = ground.of(building)
-    rows = _still_there(building, found)
-    changed = {mark: row for mark, row in rows.items() if row.around != found.around.get(mark, {}) or row.deferred}
-    affected = {**changed, **_readers(building, before, _renewed(before, changed, found), changed)}
+def prepare(building: Building, found: Found) -> Prepared:
+    """Judge again whatever reads what has changed, before anything is written."""
+    before = found.ground
+    read = {row.pk: (row.around, row.deferred) for row in (*found.rows.values(), *before.storeys.values())}
+    changed = {mark: row for mark, row in found.rows.items() if row.around != found.around.get(mark, {}) or row.deferred}
+    after = _renewed(before, changed, found)
+    affected = {**changed, **_readers(building, before, after, changed)}
     counted = {mark: ground.counted(before, row) for mark, row in affected.items()}
+    read |= {row.pk: (row.around, row.deferred) for row in affected.values()}
     for mark, row in changed.items():
         row.around, row.deferred = found.around.get(mark, {}), {}
-    write_around(changed.values())
-    after = ground.of(building)
-    judgements: list[Judgement] = []
-    for mark, row in affected.items():
-        judged = ground.outcomes(after, row, before.book.of_class(row.ifc_class))
-        judgements += [one for one in judged if one.rule not in row.deferred]
-        tally.shift(building.counts, counted[mark], ground.counted(after, row))
+    judged = {mark: _judged(after, row, counted[mark]) for mark, row in affected.items()}
+    return Prepared(found=found, after=after, judged=judged, changed=frozenset(changed), read=read)
+
+
+def _judged(after: Ground, row: Element, counted: Mapping[str, str]) -> Judged:
+    runnables = [runnable for runnable in after.book.of_class(row.ifc_class) if runnable.key not in row.deferred]
+    return Judged(row=row, counted=counted, judgements=ground.outcomes(after, row, runnables))
+
+
+def settle(building: Building, prepared: Prepared) -> bool:
+    """Write what was prepared where the rows are still those that were read, and tell; False when the ground has moved under it."""
+    found, before = prepared.found, prepared.found.ground
+    if building.basis_sha256 not in ("", before.basis_sha256):  # what has been counted was judged by other rules
+        building.dirty_storeys = [EVERYTHING]
+        standing.save(building, before.book)
+        return True
+    there = _still_there(building, prepared)
+    if there is None or not _same_ground(building, before):
+        return False
+    judged = {mark: one for mark, one in prepared.judged.items() if one.row.pk in there}
+    judged |= {row.global_id: _judged(prepared.after, row, ground.counted(before, row)) for row in _since(building, found.seq)}
+    write_around(judged[mark].row for mark in prepared.changed & judged.keys() if judged[mark] is prepared.judged[mark])
+    for one in judged.values():
+        one.shift(building.counts)
     building.dirty_storeys = _still_dirty(building, found)
     building.checked_seq = building.head_seq if not building.dirty_storeys else max(building.checked_seq, found.seq)
+    judgements = [judgement for one in judged.values() for judgement in one.judgements]
+    book = before.book
     check = Check(
         judgements=judgements,
-        elements={mark: elements.core_element(row) for mark, row in affected.items()},
-        rules=after.book.by_key,
+        elements={mark: elements.core_element(one.row) for mark, one in judged.items()},
+        rules=book.by_key,
         seq=building.head_seq,
         judged={findings.fingerprint(one.rule, one.subject) for one in judgements},
     )
-    findings.persist(building, check, standing.of(building, after.book))
-    standing.save(building, after.book)
+    findings.persist(building, check, standing.of(building, book))
+    standing.save(building, book)
+    return True
 
 
-def _still_there(building: Building, found: Found) -> dict[str, Element]:
+def _still_there(building: Building, prepared: Prepared) -> set[int] | None:
+    """The keys that are still true; None when somebody else has settled some of them."""
     rows = elements.at(building.tenant, building)
-    keys = sorted(found.rows.values())
-    some = (rows.filter(pk__in=keys[at : at + CHUNK]) for at in range(0, len(keys), CHUNK))
-    return {row.global_id: row for found_rows in some for row in found_rows}
+    keys = sorted(prepared.read)
+    found: set[int] = set()
+    for at in range(0, len(keys), CHUNK):
+        for key, around, deferred in rows.filter(pk__in=keys[at : at + CHUNK]).values_list("pk", "around", "deferred"):
+            if (around, deferred) != prepared.read[key]:
+                return None
+            found.add(key)
+    return found
+
+
+def _same_ground(building: Building, before: Ground) -> bool:
+    """Whether the storeys, the rules and what the project says are those that were judged on."""
+    frame = elements.at(building.tenant, building).filter(ifc_class__in=(STOREY, BUILDING)).values_list("pk", flat=True)
+    known = {row.pk for row in (*before.storeys.values(), *([before.house] if before.house else []))}
+    return set(frame) == known and law.rulebook_of(building).sha256 == before.book.sha256 and situation.of(building) == before.situation
+
+
+def _since(building: Building, seq: int) -> list[Element]:
+    """Those that have changed since: they were judged on the ground as it was before."""
+    return list(elements.at(building.tenant, building).filter(valid_from_seq__gt=seq)) if building.head_seq > seq else []
 
 
 def _renewed(before: Ground, changed: Mapping[str, Element], found: Found) -> Ground:

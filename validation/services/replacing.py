@@ -13,6 +13,8 @@ from mcp_platform.tenancy.models import Tenant
 from validation.core import building as core
 from validation.core import facts
 from validation.core.facts import Definitions
+from validation.core.score import Status
+from validation.errors import ModelRejected
 from validation.models import Building, ChangeBatch, Element, ModelRevision
 from validation.queries import elements
 from validation.queries import facts as fact_rows
@@ -24,6 +26,7 @@ CHUNK: Final = 500
 STAGED: Final = 0  # a state from 0 to 0 is true at no time: nobody sees it
 TRIES: Final = 3
 PART_OF: Final = "Attributes.PartOf"
+OUTDATED: Final = "OUTDATED"
 MOST_NAMED: Final = 200  # of each kind of change, kept with the revision
 
 
@@ -66,7 +69,20 @@ class Head:
 
 
 def replace_model(tenant: Tenant, revision: ModelRevision, found: Found, *, actor: str, tell: Tell) -> None:
-    """Changes that people make live while it works are taken in by comparing again; at last, with the building locked."""
+    """Changes that people make live while it works are taken in by comparing again; at last, with the building locked.
+
+    Raises ModelRejected when a later revision is the head, or has been: an old model never takes its place.
+    """
+    try:
+        _replace(tenant, revision, found, actor=actor, tell=tell)
+    except ModelRejected as refused:
+        _of_nobody(revision.building).delete()
+        problem = {"error_code": refused.code, "reason": OUTDATED, "detail": str(refused)}
+        ModelRevision.objects.filter(pk=revision.pk).update(state=ModelRevision.State.REJECTED, problem=problem)
+        raise
+
+
+def _replace(tenant: Tenant, revision: ModelRevision, found: Found, *, actor: str, tell: Tell) -> None:
     for attempt in range(TRIES):
         seen = Building.objects.for_tenant(tenant).get(pk=revision.building_id)
         if attempt == TRIES - 1:
@@ -163,6 +179,10 @@ def _rows(
 
 
 def _turn_on(building: Building, revision: ModelRevision, found: Found, difference: Difference, actor: str) -> None:
+    """Raises ModelRejected when a later revision is the head, or has been."""
+    later = ModelRevision.objects.filter(building=building, number__gt=revision.number, at_seq__isnull=False).order_by("number").first()
+    if later is not None:
+        raise ModelRejected(f"Revision {later.number} has been read before it: upload it again.", reason=OUTDATED, revision=revision.number)
     seq = building.head_seq + 1
     mine = Element.objects.for_tenant(building.tenant_id).filter(building=building)
     for start in range(0, len(difference.ended), CHUNK):
@@ -181,7 +201,8 @@ def _turn_on(building: Building, revision: ModelRevision, found: Found, differen
     )
     building.head_seq = seq
     building.dirty_storeys = [live.EVERYTHING]
-    building.save(update_fields=("head_seq", "dirty_storeys", "updated_at"))
+    building.status = Status.INDETERMINATE.value  # what is known is of the model before
+    building.save(update_fields=("head_seq", "dirty_storeys", "status", "updated_at"))
     ModelRevision.objects.filter(pk=revision.pk).update(
         state=found.state,
         schema=found.schema[:20],

@@ -5,7 +5,6 @@ leaves nothing half done, and a run that is repeated begins by throwing away wha
 """
 
 import hashlib
-import time
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Final
@@ -23,10 +22,9 @@ from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import audit
 from validation.errors import ModelRejected, ModelTooLarge, RevisionNotFound
 from validation.models import Building, ModelRevision, ValidationRun
-from validation.services import live, meshes, reading, replacing
+from validation.services import files, live, meshes, reading, replacing
 
 KIND: Final = "validation.ingest"
-PATIENCE_SECONDS: Final = 0.5
 SUFFIXES: Final[Mapping[str, str]] = {".ifc": "ifc", ".ifczip": "ifc", ".json": "json"}
 _BEGINNINGS: Final = {".ifc": b"ISO-10303-21", ".ifczip": b"PK\x03\x04", ".json": b"{"}
 _DONE: Final = (ModelRevision.State.READY, ModelRevision.State.PARTIAL)
@@ -42,10 +40,15 @@ def upload(tenant: Tenant, *, building_id: UUID, name: str, content: "File[bytes
     sha256 = _sha256(content)
     with transaction.atomic():
         building = live.locked(tenant, building_id)
-        newest = ModelRevision.objects.for_tenant(tenant).filter(building=building).order_by("-number").first()
-        if newest is not None and newest.sha256 == sha256 and _is_current(newest, building):
-            return _again(tenant, newest, by), False
-        made = _kept(building, newest, suffix=suffix, name=name, content=content, sha256=sha256, by=by)
+        if (same := _same(building, sha256)) is not None:
+            return _again(tenant, same, by), False
+    made = _made(building, suffix=suffix, name=name, size=content.size, sha256=sha256, by=by)
+    with files.kept(made.file, f"{made.pk}{suffix}", content), transaction.atomic():  # a name of ours: theirs is never a path
+        building = live.locked(tenant, building_id)
+        if (same := _same(building, sha256)) is not None:  # the same file came twice at once
+            made.file.delete(save=False)
+            return _again(tenant, same, by), False
+        _number(made, building)
         started = _start(tenant, made, by)
         ModelRevision.objects.filter(pk=made.pk).update(operation_id=started.pk)
         made.operation_id = started.pk
@@ -79,6 +82,17 @@ def _sha256(content: "File[bytes]") -> str:
     return digest.hexdigest()
 
 
+def _same(building: Building, sha256: str) -> ModelRevision | None:
+    """The newest revision, when this is its file and nothing has changed since."""
+    newest = _newest(building)
+    return newest if newest is not None and newest.sha256 == sha256 and _is_current(newest, building) else None
+
+
+def _newest(building: Building) -> ModelRevision | None:
+    found: ModelRevision | None = ModelRevision.objects.for_tenant(building.tenant_id).filter(building=building).order_by("-number").first()
+    return found
+
+
 def _is_current(revision: ModelRevision, building: Building) -> bool:
     """Nothing has been changed live since, or it is still on its way."""
     return revision.at_seq is None or revision.at_seq == building.head_seq
@@ -94,26 +108,26 @@ def _again(tenant: Tenant, revision: ModelRevision, by: Principal) -> ModelRevis
     return revision
 
 
-def _kept(
-    building: Building, newest: ModelRevision | None, *, suffix: str, name: str, content: "File[bytes]", sha256: str, by: Principal
-) -> ModelRevision:
-    key = uuid4()
-    made = ModelRevision(
-        id=key,
+def _made(building: Building, *, suffix: str, name: str, size: int, sha256: str, by: Principal) -> ModelRevision:
+    return ModelRevision(
+        id=uuid4(),
         tenant_id=building.tenant_id,
         building=building,
-        number=(newest.number if newest else 0) + 1,
         source=SUFFIXES[suffix],
         file_name=PurePath(name.replace("\\", "/")).name[:255],
         sha256=sha256,
-        size=content.size,
-        parent=ModelRevision.objects.filter(building=building, state__in=_DONE).order_by("-number").first(),
+        size=size,
         created_by=by.user,
         updated_by=by.user,
     )
-    made.file.save(f"{key}{suffix}", content, save=False)  # a name of ours: theirs is never a path
+
+
+def _number(made: ModelRevision, building: Building) -> None:
+    """It comes after the newest one; with the building locked."""
+    newest = _newest(building)
+    made.building, made.number = building, (newest.number if newest else 0) + 1
+    made.parent = ModelRevision.objects.filter(building=building, state__in=_DONE).order_by("-number").first()
     made.save(force_insert=True)
-    return made
 
 
 def _start(tenant: Tenant, revision: ModelRevision, by: Principal) -> Operation:
@@ -134,7 +148,7 @@ def ingest(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> 
     """The worker's part. Runs again after a crash: a revision that is the head already is left as it is. Raises ModelRejected."""
     revision = _of(tenant, UUID(arguments["revision"]))
     if revision.state not in _DONE:
-        _claim(revision, progress)
+        _claim(revision)
         with reading.read(revision, tell=progress.report) as found:
             if found.problem:
                 _reject(revision, found)
@@ -145,18 +159,17 @@ def ingest(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> 
     return {"revision": revision.number, "state": revision.state, "changes": revision.changes, "run": started}
 
 
-def _claim(revision: ModelRevision, progress: Progress) -> None:
-    """One revision of a building is read at a time: this one waits while a living worker has another in hand."""
-    while True:
-        with transaction.atomic():
-            building = live.locked(revision.tenant, revision.building_id)
-            others = ModelRevision.objects.filter(building=building, state=ModelRevision.State.PARSING).exclude(pk=revision.pk)
-            busy = Operation.objects.filter(pk__in=others.values("operation_id"), status=Operation.Status.RUNNING).exists()
-            if not busy:
-                ModelRevision.objects.filter(pk=revision.pk).update(state=ModelRevision.State.PARSING)
-                return
-        progress.report(0, 0, "waiting for another revision")
-        time.sleep(PATIENCE_SECONDS)
+def _claim(revision: ModelRevision) -> None:
+    """One revision of a building is read at a time. While a living worker has another in hand this one is given back: who waits holds no thread.
+
+    Raises operations.NotYet.
+    """
+    with transaction.atomic():
+        building = live.locked(revision.tenant, revision.building_id)
+        others = ModelRevision.objects.filter(building=building, state=ModelRevision.State.PARSING).exclude(pk=revision.pk)
+        if Operation.objects.filter(pk__in=others.values("operation_id"), status=Operation.Status.RUNNING).exists():
+            raise operations.NotYet("waiting for another revision")
+        ModelRevision.objects.filter(pk=revision.pk).update(state=ModelRevision.State.PARSING)
 
 
 def _of(tenant: Tenant, revision_id: UUID) -> ModelRevision:

@@ -14,13 +14,15 @@ from django.utils import timezone
 
 from mcp_platform.errors import Denied
 from mcp_platform.tenancy.models import Tenant, User
+from mcp_platform.tenancy.queries import person_behind
+from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import By, actor_of, audit
 from mcp_platform.tenancy.services.trail import user_of
-from validation.core import canonical, documents
+from validation.core import documents
 from validation.errors import FieldsRefused, RuleSetHasProblems, RuleSetVersionIsImmutable, SecondPersonNeeded, StillNeeded, WrongState
 from validation.models import IdsSpecification, Rule, RuleSet, RuleSetVersion
 from validation.queries import rulebook as queries
-from validation.services import authoring, parameters, rule_problems
+from validation.services import authoring, outdated, parameters, rule_problems
 from validation.services.authoring import Fault, fault
 
 RULE_SET: Final = ("slug", "title", "description", "code_edition")
@@ -33,7 +35,12 @@ State = RuleSetVersion.State
 
 def save_rule_set(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None = None, expected_rev: int | None = None, by: By) -> RuleSet:
     """Raises FieldsRefused, NameTaken, RuleSetNotFound, StaleEtag."""
-    return authoring.save(tenant, RuleSet, pk=pk, fields=fields, known=RULE_SET, expected_rev=expected_rev, by=by)
+    with transaction.atomic():
+        before = queries.one(tenant, RuleSet, pk) if pk else None
+        row = authoring.save(tenant, RuleSet, pk=pk, fields=fields, known=RULE_SET, expected_rev=expected_rev, by=by)
+        if before is not None and (before.slug, before.code_edition_id) != (row.slug, row.code_edition_id):
+            outdated.rule_set_changed(row, editions=[before.code_edition_id])
+    return row
 
 
 def set_archived(tenant: Tenant, *, pk: UUID, archived: bool, by: By) -> RuleSet:
@@ -44,6 +51,7 @@ def set_archived(tenant: Tenant, *, pk: UUID, archived: bool, by: By) -> RuleSet
             row.archived_at = timezone.now() if archived else None
             authoring.store(row, new=False, by=by)
             audit(tenant, actor=actor_of(by), action="ruleset.archive" if archived else "ruleset.unarchive", target=row, changes={"slug": row.slug})
+            outdated.rule_set_changed(row)
     return row
 
 
@@ -74,6 +82,7 @@ def new_draft(
             raise FieldsRefused(errors=[fault("copy_of", "not_found", "is no version of this rule set", "the id of one of its versions")])
         fields = {"number": number or next_number(owner), "changelog": changelog, "overrides": source.overrides if source else {}}
         made = authoring.save(tenant, RuleSetVersion, fields=fields, known=VERSION, by=by, rule_set=owner)
+        _written_by(made, by)
         if source is not None:
             _copy(source, made, by)
         rule_problems.recount(made)
@@ -133,6 +142,7 @@ def edit(tenant: Tenant, pk: UUID | str, by: By) -> Iterator[RuleSetVersion]:
         version = _open(queries.one(tenant, RuleSetVersion, pk, "rule_set", locked=True))
         if version.state == State.IN_REVIEW:
             _move(version, State.DRAFT, "rulesetversion.back_to_draft", by, submitted_by=None)
+        _written_by(version, by)
         yield version
 
 
@@ -151,6 +161,7 @@ def submit(tenant: Tenant, *, pk: UUID, by: By) -> RuleSetVersion:
         version = queries.one(tenant, RuleSetVersion, pk, "rule_set", locked=True)
         _require(_open(version), State.DRAFT)
         _require_sound(version)
+        _written_by(version, by)
         return _move(version, State.IN_REVIEW, "rulesetversion.submit", by, submitted_by=user_of(by))
 
 
@@ -173,6 +184,10 @@ def publish(tenant: Tenant, *, pk: UUID, by: By) -> RuleSetVersion:
         reader = _person(by)
         if reader.pk in authors(version):
             raise SecondPersonNeeded("Somebody who has written none of this version has to publish it.", number=version.number)
+        unknown = unknown_authors(version)
+        if unknown:
+            why = "Nobody knows who wrote some of this version, so nobody can be told to be another person. Copy it to a draft of somebody's own."
+            raise SecondPersonNeeded(why, number=version.number, authors=unknown)
         _require_sound(version)
         return close(version, by, published_by=reader)
 
@@ -192,16 +207,25 @@ def retire(tenant: Tenant, *, pk: UUID, by: By) -> RuleSetVersion:
 
 
 def authors(version: RuleSetVersion) -> set[UUID]:
-    """Everybody who made or changed anything of the version, or submitted it."""
-    rules = Rule.objects.for_tenant(version.tenant_id).filter(version=version)
-    people: set[UUID | None] = {pk for pair in rules.values_list("created_by_id", "updated_by_id", "confirmed_by_id") for pk in pair}
-    # Rules that were copied from a published version unchanged were reviewed with it.
-    old = Rule.objects.for_tenant(version.tenant_id).filter(version__rule_set=version.rule_set_id, version__published_at__isnull=False)
-    reviewed = {row.key: canonical.sha256(queries.document(row)) for row in old}
-    if reviewed:
-        changed = [row for row in rules if reviewed.get(row.key) != canonical.sha256(queries.document(row))]
-        people = {pk for row in changed for pk in (row.created_by_id, row.updated_by_id, row.confirmed_by_id)}
-    return {pk for pk in (*people, version.created_by_id, version.updated_by_id, version.submitted_by_id) if pk is not None}
+    """Everybody who made or changed anything of the version, also what is gone again or was changed by others since, or submitted it."""
+    columns = {version.created_by_id, version.updated_by_id, version.submitted_by_id}
+    return {UUID(mark) for mark in version.authors if ":" not in mark} | {pk for pk in columns if pk is not None}
+
+
+def unknown_authors(version: RuleSetVersion) -> list[str]:
+    """Keys that nobody is known to have made; without any author at all, the platform. An issuer's JWT names a person of its own."""
+    if not authors(version) and not version.authors:
+        return ["system"]
+    return [mark for mark in version.authors if mark.startswith("key:")]
+
+
+def _written_by(version: RuleSetVersion, by: By) -> None:
+    """Remember whoever changes the version, for good: a row remembers only who came last. The caller holds it."""
+    person = person_behind(by) if isinstance(by, Principal) else by
+    mark = str(person.pk) if person is not None else actor_of(by)
+    if mark != actor_of(None) and mark not in version.authors:
+        version.authors = [*version.authors, mark]
+        version.save(update_fields=("authors",))
 
 
 def _person(by: By) -> User:
@@ -234,6 +258,8 @@ def _move(version: RuleSetVersion, state: str, action: str, by: By, more: Mappin
     version.save(update_fields=("state", "rev", "updated_at", *columns))
     named = {"rule_set": version.rule_set.slug, "number": version.number}
     audit(version.tenant, actor=actor_of(by), action=action, target=version, changes={**named, "state": [before, state], **(more or {})})
+    if state in (State.PUBLISHED, State.RETIRED):
+        outdated.rule_set_changed(version.rule_set)
     return version
 
 

@@ -1,8 +1,9 @@
 """The rules that are in force for a building: rows -> basis -> rulebook.
 
 The basis is plain JSON and is what a run keeps (ValidationRun.basis): with it, next year's reading of a finding is still today's. A rulebook is
-compiled from it once in each process and cached under the sha256 of the basis; because the basis is read from the rows every time, a publish, an
-amendment or an override in any process counts from the next call on, and an unchanged basis costs some cheap queries.
+compiled from it once in each process and cached under the sha256 of the basis. What is in force for a project is kept with a stamp of the rows that
+say so (`queries.rulebook.stamp`), which is read every time: a publish, an amendment or an override in any process counts from the next call on, and
+what has not changed costs one query.
 """
 
 import threading
@@ -30,6 +31,7 @@ V = TypeVar("V")
 CACHED: Final = 32  # rulebooks and versions kept in this process, each some MB at most
 _rulebooks: "OrderedDict[str, Rulebook]" = OrderedDict()
 _contents: "OrderedDict[tuple[UUID, str], list[Json]]" = OrderedDict()
+_in_force: "OrderedDict[tuple[Any, ...], tuple[frozenset[Any], InForce]]" = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -55,8 +57,18 @@ def in_force(building: Building, *, on: date | None = None, editions: Mapping[st
 
 def of_project(project: Project, *, on: date | None = None, editions: Mapping[str, str] | None = None) -> InForce:
     day = on or project.permit_application_date
+    key = (project.tenant_id, project.pk, project.jurisdiction_id, day, canonical.sha256([project.rule_overrides, dict(editions or {})]))
+    stamp = queries.stamp(project)  # before the rows: a change in between makes the entry look old, never new
+    with _lock:
+        known = _in_force.get(key)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    return _keep(_in_force, key, (stamp, _read(project, day, editions or {})))[1]
+
+
+def _read(project: Project, day: date, editions: Mapping[str, str]) -> InForce:
     places = queries.chain(project.jurisdiction)
-    adopted = _adopted(project.tenant, places, day, editions or {})
+    adopted = _adopted(project.tenant, places, day, editions)
     chosen = project.rule_sets.filter(archived_at__isnull=True)
     return of_place(project.tenant, places, day, adopted, list(chosen), project.rule_overrides)
 
@@ -248,11 +260,14 @@ def _core_amendment(one: Json, basis: Json, known: Mapping[str, Rule]) -> Amendm
 
 
 def _amended(one: Json, basis: Json) -> Rule | None:
-    """The rule of a replacement or an addition: what the payload leaves out is as in the rule that it replaces."""
+    """The rule of a replacement or an addition: what the payload leaves out is as in the rule that it replaces. None: it makes no whole rule."""
     if one["action"] == "disable":
         return None
     before: Json = next((rule for owner in basis["rule_sets"] for rule in owner["rules"] if rule["key"] == one["rule"]), {})
-    return as_rule(documents.as_run({**before, **one["payload"], "key": one["rule"]}))
+    try:
+        return as_rule(documents.as_run({**before, **one["payload"], "key": one["rule"]}))
+    except ValueError:  # only a part of a rule, and the rule that it is a part of is not in force
+        return None
 
 
 def _core_fact(one: Json) -> facts.FactDefinition:

@@ -10,6 +10,7 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.scope import Principal
 from validation.core import functions
 from validation.core.building import SPACE
+from validation.core.score import Status
 from validation.models import Building, ChangeBatch, Element
 from validation.queries import elements, revisions
 from validation.queries import facts as fact_rows
@@ -77,4 +78,5 @@ def _write(building: Building, ended: list[int], opened: list[Element], seq: int
         tenant_id=building.tenant_id, building=building, seq=seq, client_id=CLIENT, client_seq=seq, base_seq=seq - 1, sha256="", actor=actor
     )
     building.head_seq, building.dirty_storeys = seq, [live.EVERYTHING]
-    building.save(update_fields=("head_seq", "dirty_storeys", "updated_at"))
+    building.status = Status.INDETERMINATE.value
+    building.save(update_fields=("head_seq", "dirty_storeys", "status", "updated_at"))

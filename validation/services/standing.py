@@ -1,7 +1,7 @@
 """How a building stands: counts, score, coverage and status, kept on its row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db.models import Count
@@ -9,12 +9,13 @@ from django.db.models import Count
 from validation.core import score, tally
 from validation.core.rulebook import Rulebook
 from validation.core.rules import Outcome, Severity
-from validation.core.score import Score
+from validation.core.score import Score, Status
 from validation.models import Building, Finding, ModelRevision, ValidationRun
 from validation.services import rulebook
 
-LEFT_ALONE: Final = (Finding.State.WAIVED, Finding.State.FALSE_POSITIVE)
+EVERYTHING: Final = "*"  # among the dirty storeys: the whole building is to be checked again
 KEPT: Final = ("head_seq", "checked_seq", "dirty_storeys", "counts", "basis_sha256", "score", "coverage", "status", "updated_at")
+LOOKED_AT: Final = 5  # runs, to find one whose results became those of the building
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,10 @@ def of(building: Building, book: Rulebook) -> Standing:
 
 
 def scored(building: Building, book: Rulebook) -> Score:
-    """With the status, which depends on what people have decided about critical findings."""
-    return score.of(
-        building.counts, book.by_key, waived=waived(building), threshold=building.project.coverage_threshold, partial=is_partial(building)
-    )
+    """With the status, which depends on what people have decided about critical findings. While something is to be checked again nothing complies."""
+    partial = is_partial(building) or bool(building.dirty_storeys)
+    found = score.of(building.counts, book.by_key, waived=waived(building), threshold=building.project.coverage_threshold, partial=partial)
+    return replace(found, status=Status.INDETERMINATE) if EVERYTHING in building.dirty_storeys else found
 
 
 def save(building: Building, book: Rulebook) -> Score:
@@ -48,17 +49,23 @@ def save(building: Building, book: Rulebook) -> Score:
 
 
 def settled(building: Building) -> None:
-    """People have waived findings, or set them aside, or taken that back: the status follows at once, by the rules of the last check."""
+    """A code official has waived findings, or a waiver has ended: the status follows at once, by the rules of the last check."""
+    if building.counts:
+        save(building, book_of(building))
+
+
+def book_of(building: Building) -> Rulebook:
+    """The rules of the last check, by which its counts are; those in force when there was none yet."""
     runs = ValidationRun.objects.for_tenant(building.tenant_id).filter(building=building, state="done", is_what_if=False)
-    run = runs.order_by("-created_at").first()
-    if run is not None and building.counts:
-        save(building, rulebook.compiled(run.basis))
+    last = runs.order_by("-created_at").only("basis", "score_breakdown")[:LOOKED_AT]
+    run = next((run for run in last if run.basis and not run.score_breakdown.get("superseded")), None)
+    return rulebook.compiled(run.basis) if run is not None else rulebook.rulebook_of(building)
 
 
 def waived(building: Building) -> dict[str, int]:
-    """rule key -> critical failures that are waived or no failures, as people say."""
+    """rule key -> critical failures that a code official has waived. A false positive is one person's word: it changes no status."""
     rows = Finding.objects.for_tenant(building.tenant_id).filter(building=building, resolved_seq=None, severity=Severity.CRITICAL.value)
-    rows = rows.filter(outcome=Outcome.FAIL.value, state__in=LEFT_ALONE)
+    rows = rows.filter(outcome=Outcome.FAIL.value, state=Finding.State.WAIVED)
     return {row["rule_key"]: row["number"] for row in rows.values("rule_key").annotate(number=Count("pk")).order_by()}
 
 

@@ -5,7 +5,8 @@ Every change locks the building first, as checks do: a check that runs meanwhile
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
@@ -15,20 +16,23 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from mcp_platform import observability
 from mcp_platform.errors import Denied
 from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.queries import person_behind
 from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import actor_of, audit
 from validation import errors
 from validation.models import Building, Element, Finding, FindingNote, Waiver, WaiverAttachment
 from validation.queries import waivers as queries
-from validation.services import findings, standing
+from validation.services import files, findings, standing
 
+log = observability.logger(__name__)
 State = Waiver.State
 FIELDS: Final = ("kind", "justification", "authority_reference", "conditions", "expires_on")
 MAY_HAPPEN: Final[Mapping[str, tuple[str, ...]]] = {
     "change": (State.REQUESTED,),
-    "attach": queries.OPEN,
+    "attach": (State.REQUESTED, State.NEEDS_RECONFIRMATION),  # what was decided on stays as it was then
     "approve": (State.REQUESTED, State.NEEDS_RECONFIRMATION),
     "reject": (State.REQUESTED, State.NEEDS_RECONFIRMATION),
     "withdraw": queries.OPEN,
@@ -58,7 +62,7 @@ def request(
         key = finding.rule_key if finding else rule_key
         _refuse_second(tenant, building, finding, key)
         made: Waiver = Waiver.objects.create(
-            tenant=tenant, building=building, finding=finding, rule_key=key, requester=by.actor, requested_by=by.user, created_by=by.user,
+            tenant=tenant, building=building, finding=finding, rule_key=key, requester=by.actor, requested_by=person_behind(by), created_by=by.user,
             **{name: fields[name] for name in FIELDS if name in fields},
         )  # fmt: skip
         _noted(_findings(made), made, "requested", by)
@@ -98,15 +102,25 @@ def withdraw(tenant: Tenant, *, waiver_id: UUID, note: str = "", by: Principal) 
 
 
 def approve(
-    tenant: Tenant, *, waiver_id: UUID, note: str = "", conditions: str | None = None, expires_on: date | None = None, by: Principal
+    tenant: Tenant,
+    *,
+    waiver_id: UUID,
+    note: str = "",
+    conditions: str | None = None,
+    expires_on: date | None = None,
+    expected_rev: int | None = None,
+    by: Principal,
 ) -> Waiver:
     """Agree to it, or confirm one that has lapsed. The official may add conditions and shorten its time.
 
-    Raises WaiverNotFound, Denied, SecondPersonNeeded, WrongState, Invalid.
+    expected_rev: of what the official has read. Raises WaiverNotFound, Denied, SecondPersonNeeded, WrongState, HasChanged, Invalid.
     """
     with transaction.atomic():
         found = _locked(tenant, waiver_id, "approve")
         _require_second_person(found, by)
+        if expected_rev is not None and found.rev != expected_rev:
+            raise errors.HasChanged(rev=found.rev)
+        _refuse_longer(found, expires_on)
         if conditions is not None:
             found.conditions = conditions
         if expires_on is not None:
@@ -116,6 +130,12 @@ def approve(
         found.approved_by, found.approver, found.lapsed_because = by.user, by.actor, ""
         _decide(found, State.APPROVED, note, by)
     return queries.waiver(tenant, waiver_id)
+
+
+def _refuse_longer(found: Waiver, expires_on: date | None) -> None:
+    if expires_on is not None and found.expires_on is not None and expires_on > found.expires_on:
+        expected = f"{found.expires_on} or before, or nothing"
+        raise errors.FieldsRefused(errors=[_fault("expires_on", "too_late", "is later than what was asked for", expected)])
 
 
 def reject(tenant: Tenant, *, waiver_id: UUID, note: str, by: Principal) -> Waiver:
@@ -137,6 +157,8 @@ def _require_second_person(found: Waiver, by: Principal) -> None:
         raise errors.SecondPersonNeeded("A waiver is decided by a person who has logged in, not by a program's key.")
     if by.actor == found.requester or (found.requested_by_id is not None and by.user.pk == found.requested_by_id):
         raise errors.SecondPersonNeeded("Whoever asked for a waiver cannot decide on it.", requester=found.requester)
+    if found.requested_by_id is None and found.requester.startswith("key:"):
+        raise errors.SecondPersonNeeded("A program asked, and nobody knows whose key it has: a person has to ask again.", requester=found.requester)
 
 
 def _require_requester(found: Waiver, by: Principal) -> None:
@@ -146,7 +168,7 @@ def _require_requester(found: Waiver, by: Principal) -> None:
 
 def _stands_on(found: Waiver) -> tuple[str, str]:
     """What the approval is about: the state of the element, and the version of the rule."""
-    rows = Finding.objects.filter(tenant_id=found.tenant_id, building_id=found.building_id, rule_key=found.rule_key).exclude(rule_version="")
+    rows = queries.touched_by(found).exclude(rule_version="").order_by("-last_seen_seq", "-updated_at", "id")
     version = found.finding.rule_version if found.finding else rows.values_list("rule_version", flat=True).first()
     if found.finding is None:
         return "", version or ""
@@ -189,17 +211,26 @@ def _moved(found: Waiver, hashes: Mapping[str, str], rule_versions: Mapping[str,
     return ""
 
 
-def expire_due(*, today: date | None = None, limit: int = 100) -> int:
-    """End the waivers whose last day is over. How many were found. For the sweep, in every tenant."""
-    today = today or timezone.now().date()
-    due = Waiver.objects.filter(state=State.APPROVED, expires_on__lt=today).select_related("tenant").order_by("expires_on")[:limit]
-    for found in list(due):
+def expire_due(*, now: datetime | None = None, limit: int = 100) -> int:
+    """End the waivers whose last day is over where their building stands. How many have ended. For the sweep, in every tenant.
+
+    One that cannot be ended is logged and left for the next time: it stops no other, and covers nothing meanwhile.
+    """
+    due = queries.overdue(Waiver.objects.filter(state=State.APPROVED).select_related("tenant"), now or timezone.now())
+    return sum(islice((1 for found in due.order_by("expires_on", "id") if _expire(found)), limit))
+
+
+def _expire(found: Waiver) -> bool:
+    try:
         with transaction.atomic():
             _locked_building(found.tenant, found.building_id)
-            row = Waiver.objects.filter(pk=found.pk, state=State.APPROVED).select_related("finding", "tenant").first()
+            row = Waiver.objects.filter(pk=found.pk, state=State.APPROVED).select_related("finding", "building", "tenant").first()
             if row is not None:
                 _end(row, State.EXPIRED, f"Its last day was {row.expires_on}.")
-    return len(due)
+            return row is not None
+    except Exception:  # whatever is wrong with this building, the waivers of all others end on their day
+        log.exception("waiver_not_expired", tenant_id=str(found.tenant_id), waiver=str(found.pk))
+        return False
 
 
 def _end(found: Waiver, state: str, reason: str) -> None:
@@ -214,17 +245,15 @@ def attach(tenant: Tenant, *, waiver_id: UUID, name: str, content: "File[bytes]"
     """Add a document. Raises WaiverNotFound, WrongState, AttachmentRefused."""
     by.require("waivers:request")
     clean = PurePath(name.replace("\\", "/")).name.strip()[:200]
-    with transaction.atomic():
-        found = _locked(tenant, waiver_id, "attach")
-        if not by.may("waivers:approve"):
-            _require_requester(found, by)
-        _refuse_attachment(found, clean, content.size)
-        digest = hashlib.sha256()
-        for chunk in content.chunks():
-            digest.update(chunk)
-        content.seek(0)
-        made = WaiverAttachment(tenant=tenant, waiver=found, name=clean, size=content.size, sha256=digest.hexdigest(), actor=by.actor)
-        made.file.save(f"{made.pk}{PurePath(clean).suffix.lower()}", content, save=False)
+    with transaction.atomic():  # before anything is stored
+        _may_attach(tenant, waiver_id, clean, content.size, by)
+    digest = hashlib.sha256()
+    for chunk in content.chunks():
+        digest.update(chunk)
+    content.seek(0)
+    made = WaiverAttachment(tenant=tenant, name=clean, size=content.size, sha256=digest.hexdigest(), actor=by.actor)
+    with files.kept(made.file, f"{made.pk}{PurePath(clean).suffix.lower()}", content), transaction.atomic():
+        found = made.waiver = _may_attach(tenant, waiver_id, clean, content.size, by)
         made.save(force_insert=True)
         _recorded(found, "waiver.attach", by, {"name": clean, "size": content.size, "sha256": made.sha256})
     return made
@@ -236,6 +265,14 @@ def attachment(tenant: Tenant, *, waiver_id: UUID, attachment_id: UUID) -> Waive
     found: WaiverAttachment | None = rows.first()
     if found is None:
         raise errors.AttachmentNotFound(attachment=str(attachment_id))
+    return found
+
+
+def _may_attach(tenant: Tenant, waiver_id: UUID, name: str, size: int, by: Principal) -> Waiver:
+    found = _locked(tenant, waiver_id, "attach")
+    if not by.may("waivers:approve"):
+        _require_requester(found, by)
+    _refuse_attachment(found, name, size)
     return found
 
 
@@ -351,7 +388,9 @@ _DEEDS: Final[Mapping[str, str]] = {
 
 
 def _tell(building: Building, touched: Iterable[UUID]) -> None:
-    findings.tell_people(building, list(Finding.objects.for_tenant(building.tenant_id).filter(pk__in=list(touched))))
+    rows, keys = Finding.objects.for_tenant(building.tenant_id), list(touched)
+    some = (rows.filter(pk__in=keys[at : at + findings.CHUNK]) for at in range(0, len(keys), findings.CHUNK))
+    findings.tell_people(building, [row for found in some for row in found])
 
 
 def _findings(found: Waiver) -> list[UUID]:
@@ -361,10 +400,13 @@ def _findings(found: Waiver) -> list[UUID]:
 def _settle(found: Waiver, by: Principal | None) -> set[UUID]:
     """Findings become waived, or come back, as the building's approved waivers now say. Gives those that changed."""
     covered = queries.covered(found.tenant, found.building_id)
-    rows = list(queries.touched_by(found).only("id", "rule_key", "fingerprint", "state"))
+    rows = list(queries.ever_touched_by(found).only("id", "rule_key", "fingerprint", "state", "resolved_seq"))
+    there, gone = [row for row in rows if row.resolved_seq is None], [row for row in rows if row.resolved_seq is not None]
+    waived = Finding.State.WAIVED
     moves = {
-        Finding.State.WAIVED: [row.pk for row in rows if row in covered and row.state != Finding.State.WAIVED],
-        Finding.State.REOPENED: [row.pk for row in rows if row not in covered and row.state == Finding.State.WAIVED],
+        waived: [row.pk for row in there if row in covered and row.state != waived],
+        Finding.State.REOPENED: [row.pk for row in there if row not in covered and row.state == waived],
+        Finding.State.FIXED: [row.pk for row in gone if row not in covered and row.state == waived],  # as if it had never been waived
     }
     for state, chosen in moves.items():
         if chosen:

@@ -23,7 +23,7 @@ def run(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> dic
     return checking.work(tenant, arguments, progress)
 
 
-@jobs.task("validation.recheck")
+@jobs.task("validation.recheck", swept=True)
 def recheck(*, tenant_id: str, building_id: str) -> None:
     """A moment after the last change. Of several jobs for the same storeys the first one does it."""
     rechecking.recheck(Tenant.objects.get(pk=tenant_id), building_id=UUID(building_id))

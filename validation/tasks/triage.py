@@ -28,7 +28,7 @@ def rescore(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) ->
     return triage.rescore(tenant, arguments, progress)
 
 
-@jobs.task("validation.score_findings")
+@jobs.task("validation.score_findings", swept=True)
 def score_findings(*, tenant_id: str, building_id: str) -> None:
     triage.score_new(Tenant.objects.get(pk=tenant_id), building_id=UUID(building_id))
 

@@ -12,8 +12,11 @@ from conversations import replays
 from mcp_platform import health
 from mcp_platform.tenancy import rls, scope, services
 from mcp_platform.tenancy.models import Tenant
+from validation.ingest import child, confinement
+from validation.services import reading
 
 NOT_YET = {"SECURITY_HUB_URL": "", "ENABLE_AB_TESTING": True, "ENABLE_VISUAL_DESIGNER": True}  # and their defaults
+NOT_CONFINED = "NOT confined: this system does not let them be kept from the network and from other programs"
 
 
 class Command(BaseCommand):
@@ -50,8 +53,14 @@ def examine() -> dict[str, Any]:
         faults += [f"row-level security: {fault}" for fault in rls.faults()]
         faults += _audit_faults()
         faults += _log_faults()
+    confined = child.is_confined()
+    faults += [confinement.MISSING] if reading.caged() and not confined else []
     faults += [f"{name} is set, but nothing uses it yet" for name, default in NOT_YET.items() if getattr(settings, name) != default]
-    return {"configuration": _configuration(), "components": components, "faults": faults}
+    return {
+        "configuration": {**_configuration(), "model readers": "confined" if confined else NOT_CONFINED},
+        "components": components,
+        "faults": faults,
+    }
 
 
 def _configuration() -> dict[str, str]:

@@ -118,6 +118,7 @@ def _furnish(issuer: Issuer) -> Office:
     tenancy.update_tenant(tenant, settings={"ended_conversation": "refuse"}, by=None)
     trusted = tenancy.add_issuer(tenant, issuer=issuer.url, audience=issuer.audience, jwks_url=issuer.jwks_url, by=None)
     names = {**mine, **{f"their_{name}": value for name, value in theirs.items()}, "over": over.conversation_id, "issuer": trusted.pk}
+    names |= {"building": factories.BuildingFactory.create(tenant=tenant).pk, "their_building": factories.BuildingFactory.create(tenant=neighbour).pk}
     return Office(tenant=Tenant.objects.get(pk=tenant.pk), names=names, credentials=_credentials(tenant, neighbour, issuer))
 
 

@@ -13,6 +13,7 @@ from conversations.consumers.conversation import ConversationSocket
 from mcp_platform.rest import read_json
 from mcp_platform.tenancy import scope
 from tests.platform.bad_input.office import Office
+from validation.consumers import websocket_urlpatterns as building_urlpatterns
 
 Frame: TypeAlias = dict[str, Any] | str | bytes  # JSON, text as it is, or a binary frame
 OPEN = 0  # instead of a close code: the socket stays open
@@ -125,7 +126,7 @@ ROWS = [
 ]
 
 
-_application = scope.closed(URLRouter(websocket_urlpatterns))
+_application = scope.closed(URLRouter([*websocket_urlpatterns, *building_urlpatterns]))
 
 
 def end_of(row: BadSocket, office: Office) -> End:

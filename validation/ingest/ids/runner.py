@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,41 +23,45 @@ CRASHED: Final = "The process that read the model has crashed, taken too long or
 Job = dict[str, Any]
 
 
-def run(job: Job, *, seconds: int = SECONDS) -> dict[str, Any]:
-    """The answer, or {"error": …} when there is none."""
-    return next(iter(run_all([job], seconds=seconds)))
+def run(job: Job, *, seconds: int = SECONDS, caged: bool = False) -> dict[str, Any]:
+    """The answer, or {"error": …} when there is none. caged: nothing is read where network and other programs cannot be forbidden."""
+    return next(iter(run_all([job], seconds=seconds, caged=caged)))
 
 
-def run_all(jobs: Sequence[Job], *, seconds: int = SECONDS) -> Iterator[dict[str, Any]]:
+def run_all(jobs: Sequence[Job], *, seconds: int = SECONDS, caged: bool = False) -> Iterator[dict[str, Any]]:
     """The answers in the order of the jobs, each as soon as all before it are there."""
     chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
     with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="ids") as pool:
-        for answers in pool.map(lambda chunk: _chunk(chunk, seconds), chunks):
+        for answers in pool.map(lambda chunk: _chunk(chunk, seconds, caged), chunks):
             yield from answers
 
 
-def _chunk(jobs: Sequence[Job], seconds: int) -> list[dict[str, Any]]:
+def _chunk(jobs: Sequence[Job], seconds: int, caged: bool) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
     while len(answers) < len(jobs):
         rest = jobs[len(answers) :]
-        got = _process(rest, seconds)
+        got = _process(rest, seconds, caged)
         answers += got
         if len(got) < len(rest):
             answers.append({"error": CRASHED})
     return answers
 
 
-def _process(jobs: Sequence[Job], seconds: int) -> list[dict[str, Any]]:
+def _process(jobs: Sequence[Job], seconds: int, caged: bool) -> list[dict[str, Any]]:
     """The answers until all are there or the process ends."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "validation.ingest.ids.worker", str(seconds), str(len(jobs)), str(_largest(jobs))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-        env=_ENVIRONMENT,
-        start_new_session=True,
-    ) as process:
+    # The folder is ours: a process that is killed tidies nothing up.
+    with (
+        tempfile.TemporaryDirectory(prefix="reader-") as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", "validation.ingest.ids.worker", str(seconds), str(len(jobs)), str(_largest(jobs)), str(int(caged))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**_ENVIRONMENT, "TMPDIR": folder},
+            start_new_session=True,
+        ) as process,
+    ):
         threading.Thread(target=_feed, args=(process, jobs), daemon=True).start()
         assert process.stdout is not None
         return [json.loads(line) for line in process.stdout if line.endswith(b"\n")]

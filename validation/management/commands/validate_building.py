@@ -22,15 +22,18 @@ from mcp_platform.tenancy.permissions import ALL
 from mcp_platform.tenancy.scope import Principal
 from validation.core import score, units
 from validation.core.rules import Judgement, Outcome
-from validation.models import Building, Finding, ValidationRun
+from validation.models import Building, Finding, ModelRevision, ValidationRun
+from validation.queries import live
 from validation.services import one_off, revisions
 from validation.services.one_off import Checked, Request
 
-FAILED: Final = 1
-UNUSABLE: Final = 2
+PASS, FAIL, INVALID = "pass", "fail", "invalid"
+SET_ASIDE: Final = (Finding.State.WAIVED, Finding.State.FALSE_POSITIVE)
+EXIT: Final = {PASS: 0, FAIL: 1, INVALID: 2}
 WIDTHS: Final = (9, 34, 26)
 EXIT_CODES: Final = (
-    "Exit code: 0 nothing that could be judged is violated, 1 something is, 2 the check could not be made, or only of a part of the model."
+    "The last word is pass (exit code 0: nothing that could be judged is violated), fail (1: something is) "
+    "or invalid (2: the check could not be made, or only of a part of the model)."
 )
 
 
@@ -57,28 +60,39 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with scope.platform_scope():
-                code = self._keep(options) if options["building"] else self._once(options)
+                verdict = self._keep(options) if options["building"] else self._once(options)
         except PlatformError as refused:
             faults = [f"  {one.get('path')}: {one.get('message')}" for one in refused.details.get("errors", ())]
-            raise CommandError("\n".join([refused.message, *faults]), returncode=UNUSABLE) from refused
-        if code:
-            sys.exit(code)
+            raise self._unusable(options, "\n".join([refused.message, *faults]), refused.code) from refused
+        except CommandError as refused:
+            raise self._unusable(options, str(refused), "UNUSABLE") from refused
+        if not options["json"]:
+            self.stdout.write(verdict)
+        if EXIT[verdict]:
+            sys.exit(EXIT[verdict])
+
+    def _unusable(self, options: dict[str, Any], why: str, code: str) -> CommandError:
+        """The verdict goes where verdicts go; why, where errors go."""
+        self.stdout.write(json.dumps({"verdict": INVALID, "problem": {"code": code, "detail": why}}) if options["json"] else INVALID)
+        return CommandError(why, returncode=EXIT[INVALID])
 
     # ── once ──
 
-    def _once(self, options: dict[str, Any]) -> int:
+    def _once(self, options: dict[str, Any]) -> str:
         tenant = _tenant(options["tenant"]) if options["tenant"] else None
         found = one_off.check(options["file"], _request(options), tenant=tenant, tell=self._tell(options))
-        report = one_off.report(found, file=options["file"].name)
+        verdict = _verdict(partial=found.model.state == "partial", failing=found.results.total(Outcome.FAIL))
+        report = {**one_off.report(found, file=options["file"].name), "verdict": verdict}
+        self._write(options, report)
+        if not options["json"]:
+            self._print(found, report, options["limit"])
+        return verdict
+
+    def _write(self, options: dict[str, Any], report: dict[str, Any]) -> None:
         if options["out"]:
             options["out"].write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if options["json"]:
             self.stdout.write(json.dumps(report, ensure_ascii=False))
-        else:
-            self._print(found, report, options["limit"])
-        if found.results.total(Outcome.FAIL):
-            return FAILED
-        return UNUSABLE if found.model.state == "partial" else 0
 
     def _tell(self, options: dict[str, Any]) -> one_off.Tell:
         """Progress, for people at a terminal alone."""
@@ -123,24 +137,48 @@ class Command(BaseCommand):
 
     # ── as a revision ──
 
-    def _keep(self, options: dict[str, Any]) -> int:
+    def _keep(self, options: dict[str, Any]) -> str:
         house = Building.objects.filter(pk=options["building"]).select_related("tenant").first()
         if house is None:
-            raise CommandError(f"There is no building {options['building']}.", returncode=UNUSABLE)
+            raise CommandError(f"There is no building {options['building']}.")
+        if not options["file"].is_file():
+            raise CommandError(f"There is no file {options['file']}.")
         tenant = house.tenant
         app.loader.import_default_modules()  # what carries out operations registers itself there
         by = Principal(tenant=tenant, actor="system:validate_building", permissions=ALL)
         with options["file"].open("rb") as content:
             revision, is_new = revisions.upload(tenant, building_id=house.pk, name=options["file"].name, content=File(content), by=by)
-        self.stdout.write(f"{house}: revision {revision.number}{'' if is_new else ', which was there already'}")
+        if not options["json"]:
+            self.stdout.write(f"{house}: revision {revision.number}{'' if is_new else ', which was there already'}")
         run = self._waited(tenant, revision.pk, revision.operation_id)
-        failing = Finding.objects.for_tenant(tenant).filter(building=house, resolved_seq=None, outcome="fail").exclude(state="waived").count()
-        self.stdout.write(f"score {_number(run.score)}   coverage {_share(run.coverage)}   status: {run.status}   {failing} violations")
-        if options["out"]:
-            options["out"].write_text(
-                json.dumps({"run": str(run.pk), "score": run.score, "coverage": run.coverage, "status": run.status, "counts": run.counts})
-            )
-        return FAILED if failing else 0
+        revision.refresh_from_db()
+        report = self._kept(house, revision, run, is_new)
+        partial = revision.state == ModelRevision.State.PARTIAL
+        report["verdict"] = _verdict(partial=partial, failing=report["violations"])
+        self._write(options, report)
+        if not options["json"]:
+            counted = f"{report['violations']} violations, {report['set_aside']} waived or called none"
+            told = f"score {_number(run.score)}   coverage {_share(run.coverage)}   status: {run.status}   {counted}"
+            self.stdout.write(told + (", READ IN PART ONLY" if partial else ""))
+        return str(report["verdict"])
+
+    def _kept(self, house: Building, revision: ModelRevision, run: ValidationRun, is_new: bool) -> dict[str, Any]:
+        """Findings as they stand on the building; those that people have waived or called no violation are no violations."""
+        findings = list(live.findings_now(house.tenant, house.pk))
+        failing = [one for one in findings if one["outcome"] == Outcome.FAIL.value]
+        return {
+            "building": str(house.pk),
+            "revision": {"id": str(revision.pk), "number": revision.number, "is_new": is_new, "state": revision.state, "sha256": revision.sha256},
+            "integrity": revision.integrity,
+            "run": str(run.pk),
+            "score": run.score,
+            "coverage": run.coverage,
+            "status": run.status,
+            "counts": run.counts,
+            "violations": sum(one["state"] not in SET_ASIDE for one in failing),
+            "set_aside": sum(one["state"] in SET_ASIDE for one in failing),
+            "findings": findings,
+        }
 
     def _waited(self, tenant: Tenant, revision_id: UUID, operation_id: UUID | None) -> ValidationRun:
         """Read and checked here, unless a worker has taken it already: then it is waited for."""
@@ -148,7 +186,7 @@ class Command(BaseCommand):
             self._done(tenant, operation_id)
         run = ValidationRun.objects.for_tenant(tenant).filter(revision_id=revision_id, is_what_if=False).order_by("-created_at").first()
         if run is None or run.operation_id is None:
-            raise CommandError("The model was read, and no check was started.", returncode=UNUSABLE)
+            raise CommandError("The model was read, and no check was started.")
         self._done(tenant, run.operation_id)
         run.refresh_from_db()
         return run
@@ -158,13 +196,18 @@ class Command(BaseCommand):
         while (operation := Operation.objects.for_tenant(tenant).get(pk=operation_id)).status in OPEN:
             time.sleep(0.2)
         if operation.status != Operation.Status.SUCCEEDED:
-            raise CommandError(str((operation.error or {}).get("detail") or f"It was {operation.status}."), returncode=UNUSABLE)
+            raise CommandError(str((operation.error or {}).get("detail") or f"It was {operation.status}."))
+
+
+def _verdict(*, partial: bool, failing: int) -> str:
+    """A part of a model says nothing about the whole, whatever was found in it."""
+    return INVALID if partial else FAIL if failing else PASS
 
 
 def _tenant(slug: str) -> Tenant:
     found = Tenant.objects.filter(slug=slug, is_active=True).first()
     if found is None:
-        raise CommandError(f"There is no active tenant {slug}.", returncode=UNUSABLE)
+        raise CommandError(f"There is no active tenant {slug}.")
     return found
 
 
