@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 from django.contrib import admin
@@ -421,7 +421,7 @@ def settled(db: None) -> World:
     more_names, more_rows = walked_people.people(house)
     names |= more_names
     rows |= more_rows
-    report_names, report_rows = walked_reports.reports(run_rows[ValidationRun])
+    report_names, report_rows = walked_reports.reports(cast(ValidationRun, run_rows[ValidationRun]))
     names |= report_names
     rows |= report_rows
     all_names, all_rows = rule_names | model_names | run_names | names, rows | rule_rows | model_rows | run_rows

@@ -14,8 +14,8 @@ import pytest
 from validation.core.building import Element
 from validation.ingest import child, demo, neutral
 
-SAMPLES = Path(os.environ.get("IFC_SAMPLES") or "no-samples")
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="IFC_SAMPLES names no folder with sample models")
+SAMPLES = Path(os.environ.get("IFC_SAMPLES") or Path(__file__).resolve().parents[3] / "shared" / "data" / "ifc")
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="there are no sample models: name their folder with IFC_SAMPLES")
 LIMITS = child.Limits(max_bytes=60_000_000, seconds=60)
 
 

@@ -12,12 +12,14 @@ import tempfile
 import threading
 import time
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
+from django.utils import timezone
 
 from mcp_platform import bodies
 from mcp_platform.lanes import NoLaneFree
@@ -297,7 +299,7 @@ def test_a_tenant_has_few_checks_at_once(office: Tenant, monkeypatch: pytest.Mon
 
 def given(house: Building, by: Principal, content: bytes) -> tuple[ModelRevision, Operation]:
     revision, _ = revisions.upload(house.tenant, building_id=house.pk, name="a.ifc", content=ContentFile(content, "a.ifc"), by=by)
-    return revision, Operation.objects.get(pk=revision.operation_id)
+    return revision, Operation.objects.get(pk=str(revision.operation_id))
 
 
 def test_a_revision_that_waits_for_another_holds_no_thread(house: Building, by: Principal) -> None:
@@ -312,7 +314,7 @@ def test_a_revision_that_waits_for_another_holds_no_thread(house: Building, by: 
     second.refresh_from_db()
     assert second.state == "uploaded"
     Operation.objects.filter(pk=reading_it.pk).update(status="failed")
-    Operation.objects.filter(pk=waits.pk).update(heartbeat_at=waits.heartbeat_at - operations.timedelta(seconds=2))
+    Operation.objects.filter(pk=waits.pk).update(heartbeat_at=timezone.now() - timedelta(seconds=2))
     assert operations.recover() == 1  # long before a lost job would be looked for
     operations.run(house.tenant, operation_id=waits.pk, attempt=0)
     waits.refresh_from_db()

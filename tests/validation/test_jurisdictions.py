@@ -1,7 +1,7 @@
 """Places, editions, adoptions, amendments and projects: what services refuse, and what is in force."""
 
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -251,7 +251,7 @@ def test_an_amendment_that_takes_the_place_of_a_rule_needs_the_right_to_publish(
     row = amendments.save_amendment(office, fields={**fields, **numbers}, by=writer)
     with pytest.raises(Denied):
         amendments.save_amendment(office, pk=row.pk, fields={"action": action, "payload": payload}, by=writer)
-    theirs = amend(office, fields["jurisdiction"], "disable", {})
+    theirs = amend(office, cast(Jurisdiction, fields["jurisdiction"]), "disable", {})
     with pytest.raises(Denied):
         amendments.delete_amendment(office, pk=theirs.pk, by=writer)
     amendments.delete_amendment(office, pk=row.pk, by=writer)

@@ -31,7 +31,7 @@ from validation.errors import (
 )
 from validation.models import Building, Element, Finding, FindingNote, FindingsDiff, Jurisdiction, Waiver
 from validation.queries import waivers as queries
-from validation.services import waivers
+from validation.services import standing, waivers
 
 pytestmark = pytest.mark.django_db
 ASKED = {"kind": "existing_condition", "justification": "The wall is listed and must not be opened."}
@@ -266,14 +266,14 @@ def test_one_that_cannot_be_ended_stops_no_other(house: Building, architect: Pri
         marks.append(waivers.approve(one.tenant, waiver_id=made.pk, by=official).pk)
         overdue(made)
     Waiver.objects.filter(pk=marks[0]).update(expires_on=timezone.now().date() - timedelta(days=9))  # the first that the sweep meets
-    real = waivers.standing.settled
+    real = standing.settled
 
     def settled(building: Building) -> None:
         if building.pk == poisoned.pk:
             raise ValueError("the basis of its last run cannot be read")
         real(building)
 
-    monkeypatch.setattr(waivers.standing, "settled", settled)
+    monkeypatch.setattr(standing, "settled", settled)
     assert waivers.expire_due() == 1
     assert [queries.waiver(house.tenant, pk).state for pk in marks] == ["approved", "expired"]
 
