@@ -10,7 +10,6 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_GET, require_POST
 
 from mcp_platform.admin_base import ServiceForm, badge
 from mcp_platform.operations import pages as operation_pages
@@ -62,12 +61,12 @@ class ReportPage(TenantPage):
             return path(route, self.admin_site.admin_view(view), name=f"reports_report_{name}")
 
         return [
-            page("of/<uuid:building_id>/", require_POST(self.ask), "ask"),
-            page("<uuid:pk>/preview/", require_GET(xframe_options_sameorigin(self.preview)), "preview"),
-            page("<uuid:pk>/again/", require_POST(self.again), "again"),
-            page("<uuid:pk>/revise/", require_POST(self.revise), "revise"),
-            page("<uuid:pk>/remove/", require_POST(self.remove), "remove"),
-            page("<uuid:pk>/files/<slug:name>/", require_GET(self.download), "file"),
+            page("of/<uuid:building_id>/", self.ask, "ask"),
+            page("<uuid:pk>/preview/", xframe_options_sameorigin(self.preview), "preview"),
+            page("<uuid:pk>/again/", self.again, "again"),
+            page("<uuid:pk>/revise/", self.revise, "revise"),
+            page("<uuid:pk>/remove/", self.remove, "remove"),
+            page("<uuid:pk>/files/<slug:name>/", self.download, "file"),
             *super().get_urls(),
         ]
 
@@ -94,17 +93,20 @@ class ReportPage(TenantPage):
             may_write=by.may("reports:write"),
         )
 
-    def _one(self, request: HttpRequest, pk: Any) -> Report:
+    def _one(self, request: HttpRequest, pk: Any, method: str = "") -> Report:
+        """With `method`, a request of another one finds nothing."""
         try:
             found: Report = self.mine(request, UUID(str(pk)))
         except ValueError as fault:
             raise Http404("There is no such report.") from fault
+        if method and request.method != method:
+            raise Http404("This address is asked in another way.")
         return found
 
     def ask(self, request: HttpRequest, building_id: UUID) -> HttpResponse:
         """A report of the building's last check."""
         building = in_view(request, Building.objects.filter(pk=building_id).select_related("tenant"), "reports:write").first()
-        if building is None:
+        if building is None or request.method != "POST":
             raise Http404("There is no such building.")
         by = principal(request, building.tenant)
         rows = ValidationRun.objects.for_tenant(building.tenant).filter(building=building, state="done", is_what_if=False)
@@ -117,12 +119,12 @@ class ReportPage(TenantPage):
         return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
 
     def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        found = self._one(request, pk)
+        found = self._one(request, pk, "GET")
         text = as_html(making.documents_of(found), content_sha256=found.content_sha256, verify_url=making.verify_url(found), brand=found.look)
         return HttpResponse(text, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"})
 
     def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        found = self._one(request, pk)
+        found = self._one(request, pk, "POST")
         by = principal(request, found.tenant)
         by.require("reports:write")
         return self.perform(
@@ -131,7 +133,7 @@ class ReportPage(TenantPage):
 
     def revise(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """The next revision, of the building's last check."""
-        found = self._one(request, pk)
+        found = self._one(request, pk, "POST")
         by = principal(request, found.tenant)
         by.require("reports:write")
         rows = ValidationRun.objects.for_tenant(found.tenant).filter(building=found.building_id, state="done", is_what_if=False)
@@ -142,7 +144,7 @@ class ReportPage(TenantPage):
         return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
 
     def remove(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        found = self._one(request, pk)
+        found = self._one(request, pk, "POST")
         by = principal(request, found.tenant)
         by.require("reports:write")
         return self.perform(
@@ -150,7 +152,7 @@ class ReportPage(TenantPage):
         )
 
     def download(self, request: HttpRequest, pk: UUID, name: str) -> FileResponse:
-        found = self._one(request, pk)
+        found = self._one(request, pk, "GET")
         return sent(handing_out.download(found.tenant, report_id=pk, name=name, by=principal(request, found.tenant)))
 
 

@@ -64,7 +64,7 @@ _CONNECT = frozenset({"integrations:write", "integrations:try", "secrets:read", 
 _OPERATE = frozenset({"conversations:operate", "inbox:work", "metrics:read", "integrations:try", "operations:cancel", "events:read", "events:manage"})
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
-    Role.OWNER: ALL - {"waivers:approve"},  # that takes a code official, also where one person owns everything else
+    Role.OWNER: ALL,
     Role.EDITOR: _SEE
     | _TALK
     | _CONNECT

@@ -12,7 +12,7 @@ from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 
-from mcp_platform import errors, rest
+from mcp_platform import errors, jobs, rest
 from mcp_platform.operations import services as operations
 from mcp_platform.operations.services import Progress
 from mcp_platform.tenancy.models import Tenant
@@ -88,6 +88,10 @@ def delete(tenant: Tenant, *, report_id: UUID, by: By) -> None:
         changes = {"number": report.number, "revision": report.revision, "content_sha256": report.content_sha256}
         audit(tenant, actor=actor_of(by), action="report.delete", target=report, changes=changes)
         report.delete()
+        jobs.after_commit(lambda: _remove(files))
+
+
+def _remove(files: Sequence[ReportFile]) -> None:
     for one in files:
         one.file.delete(save=False)
 

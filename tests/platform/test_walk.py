@@ -87,7 +87,10 @@ class Call:
     def send(self, client: Client, names: Mapping[str, Any]) -> Any:
         body = self.body(names) if callable(self.body) else self.body
         data = b"" if body is None else json.dumps(body).encode()
-        return client.generic(self.method, API + self.path.format(**names), data, content_type="application/json", headers={"If-Match": "*"})
+        answer: Any = client.generic(self.method, API + self.path.format(**names), data, content_type="application/json", headers={"If-Match": "*"})
+        if answer.streaming:
+            b"".join(answer.streaming_content)  # to the end, which closes the file
+        return answer
 
 
 def transition(names: Mapping[str, Any]) -> Any:

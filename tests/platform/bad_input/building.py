@@ -31,14 +31,14 @@ ROWS = [
     Bad("facts in a list", f"PATCH {HERE}/elements", {"elements": ["x"], "facts": []}, 400, SCHEMA, "$.facts"),
     # live changes
     Bad("changes without a client", CHANGE, {**BATCH, "client_id": ""}, 400, SCHEMA, "$.client_id"),
-    Bad("changes in the name of the platform", CHANGE, {**BATCH, "client_id": "a b"}, 400, SCHEMA, "$.client_id"),
+    Bad("changes in the name of the platform", CHANGE, {**BATCH, "client_id": "revision"}, 400, SCHEMA, "$.client_id"),
     Bad("changes numbered zero", CHANGE, {**BATCH, "client_seq": 0}, 400, SCHEMA, "$.client_seq"),
     Bad("changes on a negative model", CHANGE, {**BATCH, "base_seq": -1}, 400, SCHEMA, "$.base_seq"),
     Bad("changes on a model to come", CHANGE, {**BATCH, "base_seq": 99}, 409, "BASE_AHEAD"),
     Bad("changes in a text", CHANGE, {**BATCH, "ops": "upsert"}, 400, SCHEMA, "$.ops"),
-    Bad("change that is a number", CHANGE, {**BATCH, "ops": [7]}, 400, SCHEMA, "$.ops[0]"),
-    Bad("change of a made-up kind", CHANGE, {**BATCH, "ops": [OP, {**OP, "op": "paint"}]}, 400, SCHEMA, "$.ops[1].op"),
-    Bad("change without an id", CHANGE, {**BATCH, "ops": [{"op": "delete"}]}, 400, SCHEMA, "$.ops[0].global_id"),
+    Bad("change that is a number", CHANGE, {**BATCH, "ops": [7]}, 400, "CHANGES_REFUSED", "$.ops[0]"),
+    Bad("change of a made-up kind", CHANGE, {**BATCH, "ops": [OP, {**OP, "op": "paint"}]}, 400, "CHANGES_REFUSED", "$.ops[1].op"),
+    Bad("change without an id", CHANGE, {**BATCH, "ops": [{"op": "delete"}]}, 400, "CHANGES_REFUSED", "$.ops[0].global_id"),
     Bad("changes to the building of somebody else", f"POST {THEIRS}/changes", BATCH, 404, "BUILDING_NOT_FOUND"),
     Bad("changes after a word", f"GET {HERE}/changes?after=soon", None, 400, SCHEMA, "?after"),
     # rules

@@ -126,7 +126,7 @@ ROWS = [
 ]
 
 
-_application = scope.closed(URLRouter([*websocket_urlpatterns, *building_urlpatterns]))
+_application = scope.closed(URLRouter([*building_urlpatterns, *websocket_urlpatterns]))
 
 
 def end_of(row: BadSocket, office: Office) -> End:
