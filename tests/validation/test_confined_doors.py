@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
-from django.utils import timezone
 
 from mcp_platform import bodies
 from mcp_platform.lanes import NoLaneFree
@@ -314,7 +313,8 @@ def test_a_revision_that_waits_for_another_holds_no_thread(house: Building, by: 
     second.refresh_from_db()
     assert second.state == "uploaded"
     Operation.objects.filter(pk=reading_it.pk).update(status="failed")
-    Operation.objects.filter(pk=waits.pk).update(heartbeat_at=timezone.now() - timedelta(seconds=2))
+    assert waits.heartbeat_at is not None
+    Operation.objects.filter(pk=waits.pk).update(heartbeat_at=waits.heartbeat_at - timedelta(seconds=2))
     assert operations.recover() == 1  # long before a lost job would be looked for
     operations.run(house.tenant, operation_id=waits.pk, attempt=0)
     waits.refresh_from_db()

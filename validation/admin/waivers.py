@@ -154,6 +154,8 @@ class WaiverPage(TenantPage):
 
     def download(self, request: HttpRequest, pk: UUID, attachment: UUID) -> FileResponse:
         found = self._one(request, pk)
+        if request.method != "GET":
+            raise Http404("Documents are only read here.")
         one = waivers.attachment(found.tenant, waiver_id=pk, attachment_id=attachment)
         return FileResponse(one.file.open("rb"), as_attachment=True, filename=one.name, content_type="application/octet-stream")
 
