@@ -44,6 +44,7 @@ PEOPLE: tuple[tuple[Any, ...], ...] = (
     (f"POST {WAIVER}/attachments", 415, {}),
     (f"GET {WAIVER}/attachments/{{attachment_id}}",),
 )
+BY_HAND = {f"POST {WAIVER}/approve", f"POST {WAIVER}/reject"}  # a person decides, never a program's key
 
 
 def people(house: Building) -> tuple[dict[str, Any], dict[type[Model], Model]]:
