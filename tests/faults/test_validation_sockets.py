@@ -146,7 +146,6 @@ def test_plugins_that_do_not_read_cost_bounded_memory_and_may_resume(embedded: P
     print(f"{grown / MEBI:.1f} MiB for {DEAF} deaf sockets; {follower.snapshot_bytes / MEBI:.1f} MiB of the snapshot before the close")  # noqa: T201
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == TOO_SLOW
-    assert "resume" in closed.value.rcvd.reason
     assert grown < DEAF * 12 * MEBI
     assert follower.seq < 0  # the snapshot had not ended
     with follower.enter(node.address) as again:

@@ -167,7 +167,7 @@ def test_a_name_is_taken_once(client: APIClient, tenant: Tenant) -> None:
     assert (taken.status_code, taken.json()["error_code"]) == (409, "ALREADY_EXISTS")
 
 
-def test_import_export_and_import_again(client: APIClient, tenant: Tenant) -> None:
+def test_import_export_and_import_again(client: APIClient, tenant: Tenant, codes: None) -> None:
     imported = send(client, "post", f"{FLOWS}/import", PERMIT_DESK)
     assert (imported.status_code, imported.json()["error_count"]) == (201, 0)
     once = client.get(f"{FLOWS}/permit_desk/export")

@@ -59,7 +59,7 @@ def test_a_flow_grows_piece_by_piece_until_it_can_be_published(tenant: Tenant, a
     assert verify_chain(tenant) == []
 
 
-def test_a_draft_comes_back_as_its_author_wrote_it(tenant: Tenant, author: User) -> None:
+def test_a_draft_comes_back_as_its_author_wrote_it(tenant: Tenant, author: User, codes: None) -> None:
     services.import_flow(tenant, document=PERMIT_DESK, by=author)
     flow = queries.flow(tenant, "permit_desk")
     stored = services.draft_document(flow)
@@ -253,7 +253,7 @@ def test_unknown_fields_are_refused(tenant: Tenant, author: User) -> None:
 
 
 @pytest.mark.parametrize("document", [GREETING, PERMIT_DESK], ids=["greeting", "permit desk"])
-def test_export_and_import_give_the_same_bytes_again(tenant: Tenant, author: User, document: dict[str, Any]) -> None:
+def test_export_and_import_give_the_same_bytes_again(tenant: Tenant, author: User, codes: None, document: dict[str, Any]) -> None:
     flow_id = document["flow_id"]
     services.import_flow(tenant, document=document, by=author)
     once = services.export_flow(tenant, flow_id=flow_id)
