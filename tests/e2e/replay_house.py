@@ -13,7 +13,7 @@ STORED = int(os.environ.get("REPLAY_CONVERSATIONS", "1000"))
 
 def build() -> None:
     from conversations import services as talking
-    from demo.permit_desk import PERMIT_DESK
+    from demo.permit_desk import CODES, INTEGRATION, PERMIT_DESK
     from flows import services
     from mcp_platform.tenancy import scope
     from mcp_platform.tenancy import services as tenancy
@@ -22,6 +22,7 @@ def build() -> None:
     with scope.platform_scope():
         User.objects.create_superuser(USER, "ada@example.com", PASSWORD)
         tenant = tenancy.create_tenant(slug=TENANT, name="Office")
+        services.save_integration(tenant, integration_id=CODES, fields=INTEGRATION, create=True, by=None)
         services.import_flow(tenant, document=PERMIT_DESK, by=None)
         services.publish(tenant, flow_id="permit_desk", by=None)
         dice = random.Random(7)  # the same conversations every time
