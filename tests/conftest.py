@@ -44,6 +44,7 @@ def _fresh_process() -> Iterator[None]:
 
 # Where tests without a database are tests of pure functions, or start a server of their own: a second pass would only repeat them.
 PURE = ("analytics", "conversations", "dialogues", "e2e", "flows", "nlu", "rehearsal", "reports", "validation")
+SAME = ("dialogues", "nlu")  # what is said and understood; the same turns are taken on PostgreSQL by tests/conversations
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `servers` need PostgreSQL and Redis; `./run test` runs them a second time with both, CI insists on it."""
     if config.getoption("--second-pass"):
-        repeated = [item for item in items if _is_pure(item) or _comes_by_session(item)]
+        repeated = [item for item in items if _part_of(item) in SAME or _is_pure(item) or _comes_by_session(item)]
         config.hook.pytest_deselected(items=repeated)
         items[:] = [item for item in items if item not in set(repeated)]
     if settings.DATABASE_URL and settings.REDIS_URL:
@@ -64,8 +65,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+def _part_of(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
+
+
 def _is_pure(item: pytest.Item) -> bool:
-    return item.path.relative_to(TESTS).parts[0] in PURE and not _uses_the_database(item)
+    return _part_of(item) in PURE and not _uses_the_database(item)
 
 
 def _comes_by_session(item: pytest.Item) -> bool:
