@@ -206,7 +206,7 @@ def _summary(telling: Telling) -> list[Flowable]:
         ),
         telling.text(f"{words['status']}: {summary['status']}", LARGE),
         telling.heading("outcomes", 2),
-        telling.picture(charts.shares([(words[name], parts[name], colour) for name, colour in colours.items()])),
+        telling.picture(charts.shares([(words.get(f"{name}.count", words[name]), parts[name], colour) for name, colour in colours.items()])),
         telling.heading("matrix", 2),
         telling.picture(charts.matrix(summary["by_category"], words)),
     ]
@@ -262,7 +262,7 @@ def _findings(telling: Telling) -> list[Flowable]:
 def _findings_grid(telling: Telling, findings: Sequence[Mapping[str, Json]], *, full: bool = False) -> Grid:
     columns = [("number", 0.5), ("rule", 1.9), ("element", 1.7), ("storey", 0.9), ("required", 1.1), ("actual", 1.1), ("message", 3)]
     if full:
-        columns += [("evidence", 1.7)]
+        columns += [("evidence", 2.8)]
     return telling.grid(columns, (_finding_row(one, full) for one in findings), most_lines=16)
 
 
