@@ -102,8 +102,6 @@ def write_json(path: Path, count: int) -> None:
         out.write("]}")
 
 
-# ── IFC ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$"
 _HEAD = """ISO-10303-21;
 HEADER;

@@ -75,9 +75,6 @@ def measure_speed(model: IntentModel, texts: Sequence[str]) -> dict[str, float]:
     return {"p50_ms": round(median(ordered), 2), "p95_ms": round(ordered[int(len(ordered) * 0.95)], 2)}
 
 
-# ── CLINC150 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def clinc(folder: Path) -> dict[str, Any]:
     file = folder / FILE
     if not file.is_file():
@@ -115,9 +112,6 @@ def few_shot(train: Rows, test: Rows, draw: int) -> float:
     model = training.learn(chosen, told=told).model
     found = answers(model, [text for text, _ in test], refuse=False)
     return share([name == label for name, (_, label) in zip(found, test, strict=True)])
-
-
-# ── any other data set ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def files(train: Path, test: Path) -> dict[str, Any]:

@@ -49,9 +49,6 @@ def main() -> None:
     print(json.dumps(result) if options.json else table(result))
 
 
-# ── full ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def full(models: Path, megabytes: float) -> dict[str, Any]:
     found = {}
     paths = sorted(models.glob("*.ifc")) if models.is_dir() else []
@@ -70,9 +67,6 @@ def full(models: Path, megabytes: float) -> dict[str, Any]:
             env = servers.environment(folder)
             found[path.name] = servers.json_of([sys.executable, "-m", "benchmarks.full_check", str(path)], env)
     return found
-
-
-# ── live ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def live(env: dict[str, str], options: argparse.Namespace, suffix: str) -> dict[str, Any]:
@@ -118,9 +112,6 @@ def on_postgresql(options: argparse.Namespace) -> dict[str, Any]:
         env = servers.environment(state, DATABASE_URL=url, POSTGRES_POOL_SIZE="32")
         del redis  # one process with its embedded worker, as on SQLite: the database makes the difference
         return live(env, options, "_postgres")
-
-
-# ── for people ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(result: dict[str, Any]) -> str:

@@ -180,9 +180,6 @@ def start(data: Any) -> dict[str, Any]:
     return checked(data, START)
 
 
-# ── Prefer ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     wait_seconds: float = 10

@@ -80,9 +80,6 @@ def _found(rows: QuerySet[WebChannel], channel_id: UUID) -> WebChannel:
     return row
 
 
-# ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _faults(tenant: Tenant, row: WebChannel) -> list[dict[str, str]]:
     checks = (
         (bool(row.name.strip()), "name", "is empty", "a name that visitors read"),
@@ -121,9 +118,6 @@ def is_origin(text: str) -> bool:
 
 def _fault(path: str, message: str, expected: str) -> dict[str, str]:
     return {"path": f"$.{path}", "code": "invalid", "message": message, "expected": expected}
-
-
-# ── visitors ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def enter(here: WebChannel, *, start_id: str, token: str = "", locale: str = "", afresh: bool = False, address: str = "") -> Visitor:

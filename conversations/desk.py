@@ -31,9 +31,6 @@ PREVIEW = 200
 CLOSED_SHOWN = 50
 
 
-# ── what a turn changes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def follow(row: Row, happened: Iterable[tuple[int, str, Mapping[str, Any]]], now: datetime) -> None:
     """Let the queue know what a step of a conversation that is or was handed over has done: its events as they are stored, without secrets."""
     said = ""
@@ -105,9 +102,6 @@ _CHANGES: Mapping[str, Callable[[Row, Mapping[str, Any], str, datetime], None]] 
     "restarted": lambda row, data, said, now: _close(row, "restarted", now),
     "started": lambda row, data, said, now: _close(row, "restarted", now),
 }
-
-
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def handoffs(tenant: Tenant) -> QuerySet[Handoff]:

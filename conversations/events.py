@@ -19,9 +19,6 @@ SPOKEN: Mapping[str, str] = {"message": "user", "command": "user", "replied": "b
 Json = dict[str, Any]
 
 
-# ── groups: a message is only {stream, seq}; whoever listens reads the rows ─────────────────────────────────────────────────────────
-
-
 def conversation_group(conversation_id: UUID) -> str:
     return f"conversation.{conversation_id}"
 
@@ -50,9 +47,6 @@ def publish_typing(conversation_id: UUID, *, by: str, name: str, active: bool, s
     """The one push that is no row: who is typing right now. `source` is the socket that says so."""
     typing = {"by": by, "name": name, "active": active, "source": source}
     realtime.publish(conversation_group(conversation_id), {"stream": str(conversation_id), "typing": typing})
-
-
-# ── the reply that is stored with the turn ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def reply(
@@ -130,9 +124,6 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:
 
 def _merged(first: Json, second: Json) -> Json:
     return {part: {**first.get(part, {}), **second.get(part, {})} for part in (*first, *(name for name in second if name not in first))}
-
-
-# ── what readers see ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def event(row: ConversationEvent, turn_number: int) -> Json:

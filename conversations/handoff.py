@@ -46,9 +46,6 @@ def name_of(by: Principal) -> str:
     return (by.user.get_full_name() or by.user.get_username()) if by.user is not None else ""
 
 
-# ── deeds ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def take(tenant: Tenant, *, handoff_id: UUID, by: Principal, client_message_id: str = "") -> Handoff:
     """Claim a waiting conversation. Of several agents one gets it. Raises HandoffNotFound, HandoffTaken, HandoffClosed."""
     row = desk.handoff(tenant, handoff_id)
@@ -198,9 +195,6 @@ def _refused(result: Result) -> Result:
     raise kind(str(fault["message"]), reason=fault["error_code"])
 
 
-# ── what a deed claims ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _rows(row: Handoff) -> QuerySet[Handoff]:
     found: QuerySet[Handoff] = Handoff.objects.for_tenant(row.tenant_id).filter(pk=row.pk)
     return found
@@ -258,9 +252,6 @@ def _fault(name: str, message: str, expected: str) -> dict[str, str]:
     return {"path": f"$.{name}", "code": "invalid", "message": message, "expected": expected}
 
 
-# ── nobody came ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def claim_unanswered() -> int:
     """Conversations that nobody has taken in time, each handed to one worker, by the clock of the database."""
     due = Handoff.objects.filter(status=Handoff.Status.WAITING, give_up_at__lte=Now()).order_by("give_up_at")
@@ -288,9 +279,6 @@ def give_up(tenant: Tenant, *, handoff_id: UUID) -> Result | None:
         return turn.take(tenant, row.conversation_id, order)
     except errors.HandoffTaken:
         return None
-
-
-# ── beside the log ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def mark_read(tenant: Tenant, *, handoff_id: UUID, by: Principal) -> Handoff:

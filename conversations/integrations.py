@@ -31,8 +31,6 @@ from mcp_platform.tenancy.services import By, actor_of, audit
 LONGEST_TRIAL_MS: Final = 15_000
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
-# ── trying one out ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -108,8 +106,6 @@ def _kept(tenant: Tenant, integration_id: str, name: str, asked: Mapping[str, An
 def _refuse(name: str, message: str, expected: str) -> NoReturn:
     raise Invalid("The trial cannot be made.", errors=[{"path": f"$.{name}", "code": "invalid", "message": message, "expected": expected}])
 
-
-# ── how it is doing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MOST_LOOKED_AT: Final = 5_000  # calls; of more, the newest
 ERRORS_SHOWN: Final = 20

@@ -33,8 +33,6 @@ BATCH = 50
 LONGEST_NAP_MS = 1_000  # a longer pause gives the lane back
 WAITING = Q(status=Effect.Status.STARTED, attempts=F("tries"))
 
-# ── performing ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 def begin_effect(tenant: Tenant, *, effect_id: UUID, attempt: int) -> None:
     """Perform the effect in a lane; when the tenant has none free, it waits where it is until one is."""
@@ -113,9 +111,6 @@ def deliver(tenant: Tenant, *, effect_id: UUID, outcome: Outcome, status: str = 
             if last:
                 raise
     return None
-
-
-# ── recovery ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def recover_effects() -> int:

@@ -217,9 +217,6 @@ class DeadTurn(TenantModel):
         return f"turn {self.turn_id}: {self.action}"
 
 
-# ── people in conversations ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Handoff(TenantModel):
     """One stay of a conversation with people: in the queue, then with an agent. Written in the turns that hand over, answer and give back.
 
@@ -410,9 +407,6 @@ class MigrationPlan(TenantModel):
 
     def message_id_of(self, run: int) -> str:
         return f"migration:{self.pk}" if run <= 1 else f"migration:{self.pk}:{run}"
-
-
-# ── replays ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Replay(TenantModel):

@@ -17,8 +17,6 @@ from flows.models import Environment
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.models import Tenant
 
-# ── the programs of a step ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 def book(tenant: Tenant, environment_id: int, keys: Iterable[str], starts: str = "") -> Book:
     """The pinned programs, the one that starts or may start again, and the current version of every flow that these can reach.
@@ -67,9 +65,6 @@ def environment_name(environment_id: int) -> str:
             _environment_names.clear()
         _environment_names[environment_id] = Environment.objects.filter(pk=environment_id).values_list("name", flat=True).first() or ""
     return _environment_names[environment_id]
-
-
-# ── one conversation ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def conversations(tenant: Tenant) -> QuerySet[Conversation]:
@@ -183,8 +178,6 @@ def reply(row: Turn) -> dict[str, Any] | None:
 
 
 REPLIES_WITH_BUTTONS = 50  # how far back a button may be that is still pressed
-
-# ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def log(tenant: Tenant, conversation_id: UUID) -> QuerySet[ConversationEvent]:

@@ -120,9 +120,6 @@ def _returned(awaited: str, outcomes: Mapping[str, Outcome | None]) -> Input | N
     return Returned(effect_id=awaited, outcome=outcome) if outcome is not None else None
 
 
-# ── choosing ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def newest(tenant: Tenant, flow: Flow, *, environment: str = "", version: int | None = None, since: Any = None) -> QuerySet[Conversation]:
     """The conversations of a flow, most recent first: those that it began, and that are not under way in this very moment."""
     found: QuerySet[Conversation] = Conversation.objects.for_tenant(tenant).filter(flow_key=flow.flow_id, awaiting="", queued=0)
@@ -133,9 +130,6 @@ def newest(tenant: Tenant, flow: Flow, *, environment: str = "", version: int | 
     if since is not None:
         found = found.filter(updated_at__gte=since)
     return found.order_by("-updated_at", "id")
-
-
-# ── replays ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def replays(tenant: Tenant) -> QuerySet[Replay]:

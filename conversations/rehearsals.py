@@ -79,9 +79,6 @@ def understood_alone(programs: Sequence[Program], text: str, locale: str) -> Und
     return patterns.understand(programs[-1], text, locale=locale) if programs else Understanding()
 
 
-# ── stubs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def stubs_of(tenant: Tenant) -> Stubs:
     """The tenant's stubs, read when the first call wants one; the one that says most about the call wins."""
     held: dict[str, list[Stub]] = {}
@@ -102,9 +99,6 @@ def _fits(row: Stub, call: Call) -> bool:
     if row.endpoint not in ("", call.endpoint) or row.method not in ("", call.method):
         return False
     return all(name in call.request and call.request[name] == value for name, value in row.request.items())
-
-
-# ── from a conversation ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def record_test(

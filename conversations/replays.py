@@ -41,9 +41,6 @@ CAUSES_COUNTED: Final = 200
 Verdict = ReplayedConversation.Verdict
 
 
-# ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def start(tenant: Tenant, *, by: By, **chosen: Any) -> Replay:
     """`prepare`, and let a worker play it (`operation_id`)."""
     with transaction.atomic():
@@ -132,9 +129,6 @@ def delete(tenant: Tenant, *, replay_id: UUID, by: By) -> None:
         found = records.replay(tenant, replay_id)
         audit(tenant, actor=actor_of(by), action="replay.delete", target=found, changes={"target": found.target})
         found.delete()
-
-
-# ── working ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Progress(Protocol):
@@ -240,9 +234,6 @@ def _fill(row: ReplayedConversation, told: Told) -> None:
         row.diff = shown(found)
 
 
-# ── what is shown ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def shown(found: Comparison) -> dict[str, Json]:
     """A comparison as JSON, values of sensitive slots masked. A long one keeps the turns around the first difference."""
     turns = [_turn(pair, found) for pair in _around(found)]
@@ -317,9 +308,6 @@ def _group(one: Mapping[str, Any]) -> dict[str, Any]:
     return {"cause": one["cause"], "label": label, "detail": one["detail"], "count": one["n"], "texts_only": one["texts_only"]}
 
 
-# ── one conversation ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def what_if(
     tenant: Tenant,
     *,
@@ -359,9 +347,6 @@ def _heard(content: Mapping[str, Any], turn: int, record: Record, program: Progr
         raise errors.TurnNotFound("There is no such message in this conversation.", conversation_id=record.conversation_id, number=turn)
     listeners = hearing.Audience(programs=(program,), locale=held.locale, tenant_id=held.tenant_id)
     return hearing.message(content, listeners, hearing.hear(listeners, content))
-
-
-# ── the log is whole ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def verify(tenant: Tenant, *, limit: int = 1_000) -> Iterator[tuple[UUID, list[str]]]:

@@ -50,9 +50,6 @@ def _resealed(model: Any, field: str, pk: Any, data: dict[str, Any]) -> int:
     return int(same.update(**{field: sealed.resealed(data)}))
 
 
-# ── what was stored in the clear ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def seal_clear() -> int:
     """Seal what was stored before values were sealed; how many conversations. It may be cut short and run again. Platform scope."""
     clear = ConversationEvent.objects.filter(data__has_key="sensitive").exclude(data__has_key=sealed.TOKEN)

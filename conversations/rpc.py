@@ -103,9 +103,6 @@ def _patience(context: Context) -> float:
     return DEFAULT_WAIT if left is None else max(0.0, min(left - MARGIN, LONGEST_WAIT))
 
 
-# ── the three calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def _process(principal: Principal, request: pb.ProcessMessageRequest, patience: float) -> pb.ProcessMessageResponse:
     principal.require("conversations:write")
     body, opening = _message_body(request), _start_body(request)
@@ -223,9 +220,6 @@ def _begin_again(principal: Principal, request: pb.ResetRequest) -> Result:
     return services.reset(principal.tenant, conversation_id=conversation_id, client_message_id=request.client_message_id, actor=principal.actor)
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _message_body(request: pb.ProcessMessageRequest) -> dict[str, Any] | None:
     """The arguments of `process_message`, checked by the same rules as REST's body; None without content. Raises SchemaError."""
     if not request.HasField("content"):
@@ -263,9 +257,6 @@ def _object(request: pb.ProcessMessageRequest, name: str) -> Any:
     except rest.SchemaError as fault:
         faults = [{**one, "path": f"$.{name}{one['path'].removeprefix('$')}"} for one in fault.details["errors"]]
         raise rest.SchemaError(errors=faults) from fault
-
-
-# ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _response(result: Result, begun: Result | None) -> pb.ProcessMessageResponse:

@@ -62,9 +62,6 @@ def remembered(snapshot: str) -> frozenset[str]:
     return frozenset(_unsealed(token)["words"]) if isinstance(token, str) else frozenset()
 
 
-# ── closing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def closed(data: Mapping[str, Any], secret: Secrets, whole: Iterable[Path] = ()) -> Mapping[str, Any]:
     """As it is stored; the same object when it holds no secret."""
     if not secret:
@@ -111,9 +108,6 @@ def masked(value: Any, secret: Secrets) -> Any:
 def holds(text: str) -> bool:
     """Whether this JSON text may have something sealed in it."""
     return _MARK in text
-
-
-# ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def opened(data: Mapping[str, Any]) -> Json:

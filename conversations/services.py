@@ -39,8 +39,6 @@ CLAIM_SECONDS = settings.TURN_LEASE_SECONDS
 BATCH = 50
 _START_MARK = UUID("5f0c9a2e-6f6b-4f0e-9f0a-1d8f3f0c7a11")
 
-# ── talking ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 def start(
     tenant: Tenant,
@@ -144,9 +142,6 @@ def _digest(value: Any) -> str:
     return hmac.digest(settings.SECRET_KEY.encode(), json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), "sha256").hex()
 
 
-# ── waiting for a turn ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def look(tenant: Tenant, result: Result) -> Result:
     """The same turn as it stands now."""
     row = Turn.objects.for_tenant(tenant).filter(pk=result.turn_id).values_list("status", "reply").first()
@@ -207,9 +202,6 @@ def waited(tenant: Tenant, result: Result, seconds: float) -> Result:
 
     found: Result = async_to_sync(ended)(tenant, result, seconds, look_on=here)
     return found
-
-
-# ── queued turns ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_queued(tenant: Tenant, *, conversation_id: UUID) -> int:
@@ -274,9 +266,6 @@ def recover_queues() -> int:
     return 0
 
 
-# ── timers ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def claim_timers() -> int:
     """Hand due timers to workers, each to one: by the clock of the database, whatever this process thinks the time is.
 
@@ -328,9 +317,6 @@ def bury_timers() -> int:
     for timer in list(forgotten[:BATCH]):
         _hand_over("conversations.bury_timer", timer)
     return 0
-
-
-# ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def count_active() -> None:

@@ -53,9 +53,6 @@ def channel(public_id: str) -> WebChannel:
     return found
 
 
-# ── the browser's token ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def token_of(visitor: Visitor) -> str:
     """What the browser keeps to come back. It names the chat, so that it is good for no other."""
     body = {"chat": visitor.channel.public_id, "name": visitor.name, "conversation": str(visitor.conversation_id), "at": int(time.time())}
@@ -78,9 +75,6 @@ def returning(here: WebChannel, token: str, address: str) -> Visitor | None:
     except (sealing.SealBroken, errors.ConversationNotFound, ValueError, KeyError, TypeError):
         return None
     return found
-
-
-# ── the ticket of the socket ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def issue_ticket(visitor: Visitor) -> str:
@@ -108,8 +102,6 @@ def redeem_ticket(public_id: str, token: str) -> Visitor:
         raise Unauthenticated("The ticket has been used already, or is for another chat.")
     return Visitor(channel=channel(public_id), conversation_id=UUID(body["conversation"]), name=body["name"], address=body["address"])
 
-
-# ── the sockets of an address ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _seats: Counter[str] = Counter()
 

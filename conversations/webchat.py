@@ -69,9 +69,6 @@ def _channel_or_404(public_id: str) -> WebChannel:
     return here
 
 
-# ── the session ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _as_problems(view: View) -> View:
     """What goes wrong becomes a problem document, as below /api/."""
 
@@ -139,9 +136,6 @@ def _same_origin(request: HttpRequest) -> bool:
     return not origin or origin.partition("://")[2].lower() == request.get_host().lower()
 
 
-# ── other sites ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @require_GET
 def embed(request: HttpRequest, public_id: str) -> HttpResponse:
     """The script for `<script src=".../embed.js" async>`: a button that opens the page in a frame."""
@@ -158,8 +152,6 @@ def embed(request: HttpRequest, public_id: str) -> HttpResponse:
 def _script() -> str:
     return (Path(settings.BASE_DIR) / "static" / "chat" / "embed.js").read_text().strip().removesuffix(";")
 
-
-# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TEXTS: dict[str, dict[str, str]] = {
     "en": {

@@ -60,9 +60,6 @@ def official_of(tenant: Tenant, password: str, add_member: Callable[..., Any]) -
     return official
 
 
-# ── through the server ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Office:
     """The demo's own program: it uploads the model and watches what becomes of it, over REST."""
 

@@ -30,9 +30,6 @@ class ReportSerializer(serializers.Serializer[Any]):
     problems = FlowProblemSerializer(many=True)
 
 
-# ── flows ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class FlowSummarySerializer(serializers.ModelSerializer[Flow]):
     latest_version = serializers.IntegerField(read_only=True, allow_null=True, help_text="Number of the newest published version")
     running = serializers.DictField(child=serializers.IntegerField(), read_only=True, help_text="Environment -> version number")
@@ -100,9 +97,6 @@ class ValidateSerializer(serializers.Serializer[Any]):
     document = serializers.DictField(required=False, help_text="Checked instead of the draft; nothing is saved.")
 
 
-# ── states and transitions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class FlowTransitionSerializer(serializers.ModelSerializer[Transition]):
     flow = serializers.CharField(source="state.flow.flow_id", read_only=True)
     state = serializers.IntegerField(source="state_id", read_only=True, help_text="Id of the state that it leaves")
@@ -158,9 +152,6 @@ class StateCreateSerializer(StateChangeSerializer):
     flow = serializers.CharField(help_text="flow_id")
     name = serializers.CharField(max_length=63)
     type = serializers.ChoiceField(choices=STATE_TYPES)
-
-
-# ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class FlowVersionSummarySerializer(serializers.ModelSerializer[FlowVersion]):
@@ -221,9 +212,6 @@ class DiffSerializer(serializers.Serializer[Any]):
     before = serializers.IntegerField()
     after = serializers.IntegerField(allow_null=True, help_text="null is the draft")
     changes = ChangeSerializer(many=True)
-
-
-# ── environments and integrations ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class EnvironmentSerializer(serializers.ModelSerializer[Environment]):
@@ -316,9 +304,6 @@ class StubChangeSerializer(serializers.Serializer[Any]):
     method = serializers.CharField(max_length=10, required=False, allow_blank=True, help_text='"" fits any')
     request = serializers.DictField(required=False, help_text="Members that the request of a fitting call has")
     outcome = serializers.DictField(help_text="success, status_code, data, error, code, execution_time_ms")
-
-
-# ── tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class FlowTestSerializer(serializers.ModelSerializer[FlowTest]):

@@ -79,9 +79,6 @@ __all__ = [
 Problems = Mapping[str, Sequence[str]]  # field name -> messages
 
 
-# ── the site ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Site(ThemeSite):
     """Turns what services refuse into pages: 404 for what is not there, 403 for what is not allowed."""
 
@@ -163,9 +160,6 @@ def _navigation_item(request: HttpRequest, entry: Mapping[str, str], here: str |
     item: dict[str, Any] = {"title": entry["title"], "icon": entry["icon"], "link": _link(entry["to"]), "active": entry["to"] == here}
     count = import_string(entry["badge"])(request) if "badge" in entry else 0
     return {**item, "badge": str(count), "badge_variant": "danger"} if count else item
-
-
-# ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class ServiceForm(ModelForm):
@@ -363,9 +357,6 @@ def mark(form: Any, problems: Problems) -> None:
         for field, found in problems.items():
             known[field if field in form.fields else NON_FIELD_ERRORS].extend(found)
         form._errors = ErrorDict(known)
-
-
-# ── small pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def badge(text: object, variant: str = "", *, title: str = "") -> SafeString:

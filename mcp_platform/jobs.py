@@ -146,9 +146,6 @@ def in_worker() -> bool:
     return bool(current_task) and not current_task.request.called_directly
 
 
-# ── sweeps ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
     name: str

@@ -148,7 +148,6 @@ def _after_fork() -> None:
 
 os.register_at_fork(after_in_child=_after_fork)
 
-# ── when a worker stops ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 LONGEST_CALL_SECONDS = 40.0  # the longest timeout of a call, and what comes after it
 

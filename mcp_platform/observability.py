@@ -74,8 +74,6 @@ def correlation_id() -> str:
     return found
 
 
-# ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 STATE_EXECUTIONS = Counter("mcp_state_executions_total", "States entered by the engine", ["tenant_id", "flow_id", "state_name", "status"])
 STATE_DURATION = Histogram(
     "mcp_state_execution_duration_seconds", "Time of one macrostep, by the state it ended in", ["tenant_id", "flow_id", "state_name"]

@@ -82,9 +82,6 @@ def with_database(url: str, db: int) -> str:
     return url if address.kind == CLUSTER else f"{url.rsplit('/', 1)[0]}/{db}"
 
 
-# ── what each library wants ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def channels_host(url: str) -> dict[str, Any]:
     """An entry of channels_redis' `hosts`. In a Cluster every node passes every message on, so one is enough."""
     address = parse(url)

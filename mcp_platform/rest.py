@@ -73,9 +73,6 @@ class SchemaError(errors.Invalid):
     code = "SCHEMA_ERROR"
 
 
-# ── problem documents (RFC 9457) ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def status_of(error: PlatformError) -> int:
     return STATUS_OF_CODE.get(error.code, STATUS[error.kind])
 
@@ -193,9 +190,6 @@ def faults(details: Any, path: str = "$") -> Any:
             yield from faults(inner, path if leaves else f"{path}[{index}]")
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def read_json(body: bytes) -> Any:
     """Strict JSON: no duplicate keys, no NaN, no NUL characters, at most 64 deep and 1 MiB. Raises SchemaError, PayloadTooLarge."""
     if len(body) > MAX_BODY:
@@ -276,9 +270,6 @@ def check_body(data: Any, serializer_class: type[serializers.Serializer[Any]], *
 
 def _details(serializer: Any) -> Any:
     return exceptions.ValidationError(serializer.errors).get_full_details() if serializer.errors else {}
-
-
-# ── pages and ETags ──────── ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Pagination(LimitOffsetPagination):

@@ -59,7 +59,6 @@ CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "prefer", "x-correlation-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed", "X-Correlation-ID"]
 
-# ── storage ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 DATABASE_URL = env.str("DATABASE_URL", default="") or env.str("POSTGRES_URI", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -125,7 +124,6 @@ else:
 # Jobs of the apps above the flows that follow a publish: each gets tenant_id and version_id.
 AFTER_PUBLISH_JOBS = ["conversations.version_published"]
 
-# ── external services: unset selects the embedded implementation ────────────────────────────────────────────────────────────────────
 
 MODEL_ORCHESTRATOR_URL = env.str("MODEL_ORCHESTRATOR_URL", default="")
 MODEL_ORCHESTRATOR_TOKEN = env.str("MODEL_ORCHESTRATOR_TOKEN", default="")  # sent to it as a bearer token
@@ -145,7 +143,6 @@ KAFKA_TOPIC = env.str("KAFKA_TOPIC", default="mcp.events")
 KAFKA_OPTIONS = env.json("KAFKA_OPTIONS", default={})  # of librdkafka, such as {"security.protocol": "SASL_SSL"}
 OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])  # host or host:port that may resolve to a private address
 
-# ── limits and switches ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MAX_PARALLEL_EXECUTIONS = env.int("MAX_PARALLEL_EXECUTIONS", default=100)
 INTEGRATION_CALLS = env.int("INTEGRATION_CALLS", default=64)  # of one worker process at a time
@@ -171,7 +168,6 @@ SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=20)  # then: for requests
 WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)  # how many web processes share this database; more than one needs REDIS_URL
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
-# ── Django ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 INSTALLED_APPS = [
     "daphne",
@@ -273,7 +269,6 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "mcp_platform.tenancy.throttling.address_of"  # else all people behind a proxy of ours are one
 
-# ── admin theme ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # (section, pages): `to` is a model or the name of an admin URL, `also` a model whose pages belong to it, `needs` a permission,
 # `badge` counts what needs attention.
@@ -421,12 +416,10 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 LOGGING_CONFIG = None  # observability.configure_logs does it
 observability.configure_logs(LOG_LEVEL, LOG_FORMAT, SERVICE_NAME)
 
-# ── Celery ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)  # Celery's, when it is not the Redis of everything else
 CELERY_BROKER_URL, _MASTER = redis_urls.broker(BROKER_URL) if BROKER_URL else ("memory://localhost/", {})

@@ -112,8 +112,6 @@ class Socket:
         self._inbox_bytes = 0
         self.aside: set[asyncio.Task[None]] = set()
 
-    # ── what a kind of socket says ──
-
     def facts(self) -> dict[str, Any]:
         """Ids for the log."""
         return {}
@@ -146,8 +144,6 @@ class Socket:
     def company(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """More that goes on as long as the socket does; when one of them ends, the socket does."""
         return ()
-
-    # ── life ──
 
     async def serve(self) -> None:
         """From the handshake to the close code."""
@@ -209,8 +205,6 @@ class Socket:
         if not _origin_is_ours(self.asgi):
             raise Closed(DENIED, "this origin may not open sockets here", errors.Denied("This origin may not open sockets here."))
 
-    # ── who is there ──
-
     def ticket(self) -> str:
         return str(parse_qs(self.asgi.get("query_string", b"").decode("latin-1")).get("ticket", [""])[0])
 
@@ -250,8 +244,6 @@ class Socket:
             await asyncio.sleep(RECHECK_SECONDS)
             self.principal = await self.recheck()
 
-    # ── reading ──
-
     async def _next_text(self) -> str:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
@@ -290,8 +282,6 @@ class Socket:
         task = asyncio.create_task(work)
         self.aside.add(task)
         task.add_done_callback(self.aside.discard)
-
-    # ── writing ──
 
     async def _listen(self) -> None:
         """Be woken by pushes. Without the layer the socket still re-reads, and listens again when it is back."""
@@ -339,9 +329,6 @@ class Socket:
     async def _close(self, code: int, reason: str) -> None:
         with suppress(Exception):  # as above
             await self._send({"type": "websocket.close", "code": code, "reason": reason[:120]})
-
-
-# ── frames that every socket takes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def _again(socket: Socket, frame: Frame) -> None:

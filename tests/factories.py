@@ -64,9 +64,6 @@ def bearer(tenant: Tenant, scopes: Iterable[str] = ALL) -> dict[str, str]:
     return {"Authorization": f"Bearer {key(tenant, scopes)}"}
 
 
-# ── flows ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def greeting(flow_id: str = "greeting", **more: Any) -> dict[str, Json]:
     """The smallest flow that talks: asks for a name, greets, ends."""
     return {
@@ -100,9 +97,6 @@ def draft(tenant: Tenant, document: Json | None = None, by: Any = None) -> Flow:
 def published(tenant: Tenant, document: Json | None = None, by: Any = None) -> FlowVersion:
     """A flow that runs in the default environment."""
     return flow_services.publish(tenant, flow_id=draft(tenant, document, by).flow_id, by=by)
-
-
-# ── building codes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class JurisdictionFactory(DjangoModelFactory[Jurisdiction]):

@@ -122,8 +122,6 @@ class Play:
         self.step = Step(snapshot=self.at)
         self.take(Started(flow_id=start or documents[0]["flow_id"], inputs=inputs or {}))
 
-    # ── what happens ──
-
     def user(self, text: str, **intents: float) -> Self:
         """The user writes; `intents` replace what the flow's own patterns would recognise."""
         text = str(spelled_out(self.at, {"text": text})["text"])
@@ -199,8 +197,6 @@ class Play:
     def _triggered(self, flow_id: str, triggers: tuple[Trigger, ...], text: str) -> float:
         found = dict(understand(self.book.programs[self.book.current[flow_id]], text, locale=self.at.locale).intents)
         return max(found.get(trigger.intent, 0.0) for trigger in triggers)
-
-    # ── what must be so ──
 
     @property
     def said(self) -> list[str]:

@@ -112,8 +112,6 @@ class Plugin:
                 self._socket.close()
         self._thread.join(5)
 
-    # ── what a plugin does ──
-
     def wait(self, seconds: float = 30) -> None:
         """Until the findings that are there have come. Raises Refused, TimeoutError."""
         if not self._ready.wait(seconds):
@@ -157,8 +155,6 @@ class Plugin:
                 yield self._news.get(timeout=quiet)
             except queue.Empty:
                 return
-
-    # ── the socket ──
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
@@ -223,8 +219,6 @@ class Plugin:
         if batch is not None:
             batch.ack, batch.problem = ack, problem
             batch.done.set()
-
-    # ── frames ──
 
     def _welcome(self, socket: ClientConnection, frame: Json) -> None:
         self._stream_id = frame["stream_id"]
@@ -305,9 +299,6 @@ class Plugin:
         "ping": _ping,
         "presence": _presence,
     }
-
-
-# ── batches ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def split(ops: Sequence[Json], *, most: int, size: int) -> Iterator[list[Json]]:

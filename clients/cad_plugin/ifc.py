@@ -65,8 +65,6 @@ class Reading:
     def elements(self) -> dict[str, Json]:
         return {self.ids[product.id()]: self.fields(product) for product in self.products}
 
-    # ── relations ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _relate(self) -> None:
         for kind, relation, whole, parts in (
             ("part", "IfcRelAggregates", "RelatingObject", "RelatedObjects"),
@@ -113,8 +111,6 @@ class Reading:
             for number, one in enumerate(sorted(holders, key=lambda one: (one.is_a(), _text(one.Name), one.id())), start=1):
                 ids[one.id()] = f"{mark or 'without-id'}#{number}" if number > 1 or not mark else mark
         return ids, {mark for mark, holders in same.items() if len(holders) > 1}
-
-    # ── one element ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def fields(self, product: Any) -> Json:
         kind = self.types.get(product.id())
@@ -192,8 +188,6 @@ class Reading:
         external = any(value is True for name, value in properties.items() if name.endswith("Common.IsExternal"))
         return [*found, ""] if found and (outside or (len(found) == 1 and external)) else found
 
-    # ── property sets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _sets_of(self, product: Any, kind: Any) -> tuple[Json, Json]:
         """Properties and quantities in SI by "Set.Name". Its own win over those of its type, one by one."""
         properties: Json = {}
@@ -253,9 +247,6 @@ class Reading:
         return self.units.get(_MEASURES.get(measure, ""), 1.0)
 
 
-# ── units ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def units(model: Any) -> dict[str, float]:
     """Factors to SI of the project's units; one that the file does not state is SI."""
     found = [one for assignment in model.by_type("IfcUnitAssignment")[:1] for one in assignment.Units or ()]
@@ -278,9 +269,6 @@ def factor(unit: Any) -> float:
 
 def _scaled(value: Any, scale: float) -> Any:
     return round(value * scale, 9) if isinstance(value, float) else _text(value)[:LONGEST_TEXT] if isinstance(value, str) else value
-
-
-# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _predefined(product: Any, kind: Any) -> str:
@@ -336,9 +324,6 @@ def _text(value: Any) -> str:
 
 def _word(value: Any) -> str:
     return _text(value).strip()[:LONGEST_FIELD]
-
-
-# ── two readings ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def difference(before: Model, after: Model) -> list[Json]:

@@ -90,8 +90,6 @@ class ConversationPage(TenantPage):
     def turns_so_far(self, row: Conversation) -> int:
         return row.next_turn - 1
 
-    # ── one conversation ──
-
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None or not _is_uuid(object_id):
             return super().changeform_view(request, object_id, form_url, extra_context)
@@ -156,8 +154,6 @@ class ConversationPage(TenantPage):
 
     def what_if_page(self, request: HttpRequest, pk: Any) -> HttpResponse:
         return compare(self, request, self.mine(request, pk, "operate"))
-
-    # ── trying a flow ──
 
     def try_page(self, request: HttpRequest) -> HttpResponse:
         tenant = self._tenant_to_try(request)

@@ -95,9 +95,6 @@ def latency(turns: QuerySet[Any]) -> tuple[float | None, float | None, int]:
     return found[len(found) // 2], found[min(len(found) - 1, int(len(found) * 0.95))], len(found)
 
 
-# ── messages per day ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True)
 class Day:
     at: date
@@ -146,9 +143,6 @@ def nice(value: int) -> int:
             if factor * size >= value:
                 return factor * size
         size *= 10
-
-
-# ── next steps and recent conversations ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def next_steps(request: HttpRequest, flows: QuerySet[Any], live: int, conversations: QuerySet[Any]) -> list[dict[str, Any]]:

@@ -67,8 +67,6 @@ class IntegrationHealthPage(TenantPage):
     def state(self, row: IntegrationHealth) -> SafeString:
         return badge(*BREAKERS[breaker.read(f"{row.tenant_id}:{row.integration_id}").state])
 
-    # ── one integration ──
-
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
             raise Http404("Integrations are made on the page of their definitions.")

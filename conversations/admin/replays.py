@@ -71,8 +71,6 @@ class ReplayPage(TenantPage):
             *super().get_urls(),
         ]
 
-    # ── starting ──
-
     def start_page(self, request: HttpRequest) -> HttpResponse:
         tenant = self._tenant(request)
         if tenant is None:
@@ -107,8 +105,6 @@ class ReplayPage(TenantPage):
     def _tenant(self, request: HttpRequest) -> Tenant | None:
         slug = request.GET.get("tenant") or request.POST.get("tenant", "")
         return tenants(request, "conversations:operate").filter(slug=slug).first() if slug else chosen_tenant(request)
-
-    # ── one replay ──
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
@@ -224,9 +220,6 @@ def _groups(counts: Mapping[str, Any]) -> list[Json]:
     return sorted(groups.values(), key=lambda group: (group["texts_only"], -group["count"]))
 
 
-# ── both runs side by side ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def side_by_side(diff: Mapping[str, Any]) -> Json:
     """Context of templates/conversations/side_by_side.html."""
     first = diff.get("diverged_at")
@@ -305,9 +298,6 @@ def _agrees(name: str, value: Any, other: Mapping[str, Any]) -> bool:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else "–" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-# ── one conversation, from its own page ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def compare(page: TenantPage, request: HttpRequest, held: Conversation) -> HttpResponse:

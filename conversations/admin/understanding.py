@@ -60,8 +60,6 @@ class UnderstandingPage(TenantPage):
         found: ModelVersion | None = row._champion
         return found
 
-    # ── one flow ──
-
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
             raise Http404
@@ -111,8 +109,6 @@ class UnderstandingPage(TenantPage):
             tell(request, fault)
             return HttpResponseRedirect(self.to("change", pk))
         return HttpResponseRedirect(operations.url(started))
-
-    # ── what was not understood ──
 
     def unhandled_page(self, request: HttpRequest, pk: Any) -> HttpResponse:
         row = self.mine(request, pk, "read")

@@ -73,8 +73,6 @@ class MigrationPlanPage(TenantPage):
         buttons = [page(f"<uuid:pk>/{name.replace('_', '-')}/", getattr(self, f"{name}_button"), name) for name in BUTTONS]
         return [page("flow/<uuid:flow_pk>/", self.live_page, "live"), *buttons, *super().get_urls()]
 
-    # ── the counts of a flow ──
-
     def live_page(self, request: HttpRequest, flow_pk: Any) -> HttpResponse:
         flow = Flow.objects.select_related("tenant").filter(pk=flow_pk).first()
         if flow is None or not may(request, "flows:read", flow.tenant_id):
@@ -108,8 +106,6 @@ class MigrationPlanPage(TenantPage):
             tell(request, error)
             return HttpResponseRedirect(self.to("live", flow.pk))
         return HttpResponseRedirect(self.to("change", made.pk))
-
-    # ── one plan ──
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
@@ -210,9 +206,6 @@ def _variant(row: Operation) -> str:
     return {"queued": "info", "running": "info", "succeeded": "success", "failed": "danger", "cancelled": "warning"}[row.status]
 
 
-# ── counts as bars ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def standing(found: Iterable[versions.Live], plans: Iterable[MigrationPlan], running: Mapping[str, int]) -> list[dict[str, Any]]:
     """One row for each version and environment: its bar is as long as its share, and split by state."""
     rows = list(found)
@@ -251,9 +244,6 @@ def report(plan: MigrationPlan) -> dict[str, Any] | None:
 
 def _example(pk: str) -> dict[str, str]:
     return {"name": pk[:8], "to": reverse("admin:conversations_conversation_change", args=(pk,))}
-
-
-# ── the map as a form ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def written(plan: MigrationPlan) -> dict[str, Any]:

@@ -68,8 +68,6 @@ class AnalyticsPage(TenantPage):
     def handed_over(self, row: Any) -> str:
         return f"{row.totals.get('handoffs', 0):,}"
 
-    # ── one flow ──
-
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None or not _is_id(object_id):
             return super().changeform_view(request, object_id, form_url, extra_context)

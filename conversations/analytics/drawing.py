@@ -87,9 +87,6 @@ def milliseconds(value: float | None) -> str:
     return "–" if value is None else "< 1 ms" if value < 1 else f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
 
 
-# ── bars ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def days(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Starts as bars, and of each the part that was completed."""
     top = nice(max((row["starts"] for row in rows), default=0))

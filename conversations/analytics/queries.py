@@ -67,9 +67,6 @@ def choices(tenant: Tenant | UUID, flow: Flow) -> dict[str, list[Any]]:
     }
 
 
-# ── reports ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def overview(tenant: Tenant | UUID, flow: Flow, view: View) -> dict[str, Any]:
     found = sums(tallies(tenant, flow, view))
     starts, completions = total(found, Measure.STARTS), found[Measure.COMPLETIONS]

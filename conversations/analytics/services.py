@@ -82,9 +82,6 @@ def tenants_behind(*, everywhere: bool = False) -> list[UUID]:
     return list(tenants.filter(Exists(_uncounted(theirs))).order_by("pk").values_list("pk", flat=True)[:200])
 
 
-# ── one go ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _uncounted(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
     return rows.alias(counted=Coalesce("analytics_mark__seq", 0)).filter(last_seq__gt=F("counted"))
 

@@ -97,9 +97,6 @@ def _message_id(request: HttpRequest, body: dict[str, Any]) -> str:
     return given or header
 
 
-# ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def answer(result: Result, *, created: bool = False) -> HttpResponse:
     """The stored reply as it is; 202 with the turn's address while there is none."""
     here = f"/api/v1/conversations/{result.conversation_id}"

@@ -84,9 +84,6 @@ class AgentSerializer(Plain):
     conversations = serializers.IntegerField()
 
 
-# ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class OnceSerializer(Plain):
     client_message_id = serializers.CharField(max_length=120, required=False, help_text="Makes retries safe")
 

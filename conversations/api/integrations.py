@@ -90,9 +90,6 @@ class RecordView(APIView):
         return Response(StubSerializer(stub).data, status=201, headers={"Location": location})
 
 
-# ── health ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class BreakerSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=["closed", "open", "half_open"])
     failures = serializers.IntegerField(help_text="In the last half to one minute")

@@ -25,9 +25,6 @@ REFUSED = {
 }
 
 
-# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class StandingSerializer(serializers.Serializer[Any]):
     """The live conversations of one version in one environment."""
 
@@ -85,9 +82,6 @@ class StartedSerializer(serializers.Serializer[Any]):
 
 class RevertSerializer(serializers.Serializer[Any]):
     inverse = serializers.BooleanField(required=False, default=False, help_text="Move those that have gone on by the map read backwards")
-
-
-# ── views ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class LiveView(APIView):

@@ -36,8 +36,6 @@ class Talk(Stream):
     async def last_seq(self) -> int:
         return await pool.run(queries.last_seq, self.principal.tenant, self.conversation_id)
 
-    # ── messages ──
-
     def body_of(self, given: Frame) -> dict[str, Any]:
         """What may be said here. Raises SchemaError with every fault."""
         body = bodies.message(given)
@@ -91,8 +89,6 @@ class Talk(Stream):
 
     async def _reply(self, message_id: str | None, result: Result) -> None:
         await self.send(type="reply", client_message_id=message_id, replayed=result.replayed, result=self.result_of(result))
-
-    # ── typing ──
 
     def typist(self) -> tuple[str, str]:
         """Who is typing here, as the others see it: agent or user, and a name."""

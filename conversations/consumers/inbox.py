@@ -40,8 +40,6 @@ class InboxSocket(Socket):
         if self._subscribed:
             await pool.run(handoff.be_gone, self.principal.tenant, by=self.principal)
 
-    # ── frames ──
-
     async def _subscribe(self, frame: Frame) -> None:
         if self._subscribed:
             raise OutOfOrder("The socket is subscribed already.", path="$.type")
@@ -61,8 +59,6 @@ class InboxSocket(Socket):
         await pool.run(handoff.be_present, self.principal.tenant, by=self.principal, status=status)
 
     FRAMES: ClassVar = {"subscribe": _subscribe, "presence": _presence}
-
-    # ── the queue ──
 
     async def flow(self) -> float:
         if not self._subscribed:

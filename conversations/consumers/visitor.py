@@ -66,8 +66,6 @@ class VisitorSocket(Talk):
         last_seq = await self.last_seq()
         await self.send(type="hello", protocol=self.SUBPROTOCOL, last_seq=last_seq)
 
-    # ── saying ──
-
     def body_of(self, given: Frame) -> dict[str, Any]:
         bodies.checked(given, MESSAGE, ("content", "client_message_id"))
         body = bodies.message(given)
@@ -95,8 +93,6 @@ class VisitorSocket(Talk):
 
     def typist(self) -> tuple[str, str]:
         return "user", ""
-
-    # ── hearing ──
 
     async def rows_after(self, seq: int, limit: int) -> list[Frame]:
         return await pool.run(queries.heard_after, self.principal.tenant, self.conversation_id, seq, limit)

@@ -70,9 +70,6 @@ def _listen(run: Run, here: StatePlan, said: Said) -> None:
         retries.no_match(run, here)
 
 
-# ── the answer to a question ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _answer(run: Run, here: StatePlan, slot: str, said: Said) -> None:
     if _corrected(run, said.text, lambda: states.advance(run, here)):
         return
@@ -142,9 +139,6 @@ def _volunteer_or_retry(run: Run, here: StatePlan, slot: str, found: Found, said
         retries.refuse(run, here, slot, found if type(found) is Refused else None)
 
 
-# ── "is that right?" ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _ask_to_confirm(run: Run, rule: SlotRule, value: Json) -> None:
     """The slot's own `confirm`: the value waits for a yes."""
     data: dict[str, Json] = {"kind": "confirm", "token": run.token(), "slots": {rule.name: value}}
@@ -184,9 +178,6 @@ def _confirmed(run: Run, here: StatePlan, said: Said) -> bool:
 
 def _rest(said: Said, start: int) -> Said:
     return Said(text=said.text[start:], understanding=said.understanding)
-
-
-# ── corrections ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _corrected(run: Run, text: str, stay: Callable[[], None]) -> bool:
@@ -235,9 +226,6 @@ def _correction_confirmed(run: Run, text: str) -> bool:
     else:
         run.ops.append(["ask"])
     return True
-
-
-# ── buttons ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def pressed(run: Run, here: StatePlan, intent: str, given: Mapping[str, Json]) -> None:

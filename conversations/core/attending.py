@@ -73,9 +73,6 @@ DEEDS: Mapping[str, tuple[str, Callable[[Run, Attended], dict[str, Json]]]] = {
 }
 
 
-# ── what follows from it ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _quiet(run: Run, event: Attended) -> None:
     """The bot stops where it is."""
 

@@ -87,8 +87,6 @@ def _named(name: str) -> re.Pattern[str]:
     return re.compile(r"\b" + r"[\s_-]?".join(f"{word}s?" for word in words) + r"\b", re.IGNORECASE)
 
 
-# ── choices ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 Choice = tuple[str, str]  # the value and the words it was read from
 
 _tables: dict[int, tuple[SlotRule, dict[str, str]]] = {}

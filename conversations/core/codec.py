@@ -116,9 +116,6 @@ def snapshot_from_json(data: Mapping[str, Json]) -> Snapshot:
     )
 
 
-# ── inputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _started(event: Started) -> dict[str, Json]:
     return {"type": "started", "flow_id": event.flow_id, "inputs": event.inputs}
 
@@ -217,9 +214,6 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Json]:
 
 def outcome_from_json(data: Mapping[str, Json]) -> Outcome:
     return Outcome(**{name: data[name] for name in Outcome.__dataclass_fields__ if name in data})
-
-
-# ── outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def event_to_json(event: Event) -> dict[str, Json]:

@@ -35,8 +35,6 @@ class Difference:
     after: Json = None
 
 
-# ── comparing ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 WORDS_ONLY: Final = frozenset({"text"})
 CAUSES: Final[Mapping[str, str]] = {
     "unanswered": "A call that the record has no answer to",

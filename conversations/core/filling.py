@@ -35,9 +35,6 @@ def clear(run: Run, names: Iterable[str]) -> None:
         run.emit("slots_cleared", {"slots": gone})
 
 
-# ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def rule_of(run: Run, slot: str) -> SlotRule:
     """The rule of the slot in the flow on top, with its choices as they are now."""
     rule = run.plan.program.flow.slots.get(slot) or SlotRule(name=slot)
@@ -117,9 +114,6 @@ def worked_out(run: Run, sources: Mapping[str, str], names: Iterable[str], note:
         else:
             run.note(note=note, slot=name, why=found.reason if type(found) is Refused else "no value")
     return values
-
-
-# ── slots nobody asked for ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def volunteered(run: Run, text: str, entities: Mapping[str, str], *, but: str = "") -> dict[str, Json]:

@@ -155,9 +155,6 @@ MODES: dict[HandlerMode, Callable[[Run, Level, Handler], None]] = {
 }
 
 
-# ── the operations that handlers leave on the stack ─────────────────────────────────────────────────────────────────────────────────
-
-
 def say(run: Run, at: Level, name: str) -> None:
     plan = run.plan_at(at)
     for handler in plan.program.flow.handlers:
@@ -196,9 +193,6 @@ def go(run: Run, state: str) -> None:
     run.ops.append(["enter", state, None])
     if here.exits:
         run.ops.append(["acts", -1, here.name, "exit", 0])
-
-
-# ── system commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def command(run: Run, name: str) -> bool:

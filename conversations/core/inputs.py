@@ -59,9 +59,6 @@ def record(run: Run, event: Input) -> bool:
     return _RECORD[type(event)](run, event)
 
 
-# ── recording ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _record_start(run: Run, event: Started) -> bool:
     program = frames.program_for(run, event.flow_id, fall_back=True)
     if program is None:
@@ -209,9 +206,6 @@ _RECORD: dict[type, Callable[[Run, Any], bool]] = {
     TimerFired: _record_timer,
     Returned: _record_return,
 }
-
-
-# ── reacting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _start(run: Run, event: Started) -> None:

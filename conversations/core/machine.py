@@ -73,9 +73,6 @@ OPS: dict[str, Callable[..., None]] = {
 }
 
 
-# ── the end of a step ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def close(run: Run, error: dict[str, Json] | None = None) -> Step:
     work = run.work
     _set_timers(run)
@@ -129,9 +126,6 @@ def _set_timers(run: Run) -> None:
     run.emit("timers", data)
     run.effects.extend([CancelTimer(token=token) for token in old])
     run.effects.extend([SetTimer(token=token, after_ms=after) for token, (_, after) in new.items()])
-
-
-# ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def recover(broken: Run, event: Input, fault: Fault) -> Step:

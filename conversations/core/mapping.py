@@ -65,9 +65,6 @@ class Route:
         return {"initial": self.after.flow.initial_state, "state": self.mapping.fallback}.get(self.mapping.missing, "")
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def read(document: Json) -> tuple[MigrationMap, list[Problem]]:
     """The mapping, and every fault of its shape. Never raises."""
     if not isinstance(document, dict):
@@ -161,9 +158,6 @@ def _written(changes: Mapping[str, Change]) -> dict[str, Json]:
     return {name: change for name, change in found.items() if change}
 
 
-# ── making it ready ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def prepare(mapping: MigrationMap, before: Program, after: Program) -> tuple[Route, list[Problem]]:
     """The route, and what of the mapping does not fit the two versions. A route with problems must not be used."""
     found = [*_state_problems(mapping, before.flow, after), *_slot_problems(mapping, before.flow, after.flow)]
@@ -232,9 +226,6 @@ def _compiled(mapping: MigrationMap, before: Flow) -> tuple[dict[str, Compiled],
         if made is not None:
             compiled[source] = made
     return compiled, found
-
-
-# ── suggesting and inverting ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def suggested(before: Program, after: Program) -> MigrationMap:

@@ -172,9 +172,6 @@ def _settled(moved: Snapshot, route: Route, book: Book, now: datetime, conversat
     return machine.close(run)
 
 
-# ── frames ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _frames(start: Snapshot, route: Route, notes: _Notes) -> tuple[Frame, ...]:
     found: list[Frame] = []
     top = len(start.frames) - 1
@@ -267,9 +264,6 @@ def _same_config(state: str, target: str, route: Route) -> bool:
     return one is not None and one.config == route.after.flow.states[target].config
 
 
-# ── variables ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _variables(before: Mapping[str, Json], route: Route, notes: _Notes) -> dict[str, Json]:
     """Those of one frame. What no version declares was an input, and stays."""
     old, new = route.before.flow.variables, route.after.flow.variables
@@ -320,9 +314,6 @@ def _converted(change: Change, value: Json, scope: Mapping[str, Json], route: Ro
     if not change.convert:
         return value
     return plain(route.conversions[change.convert].evaluate({**scope, "value": value}))
-
-
-# ── slots ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _slots(at: Snapshot, route: Route, book: Book, now: datetime, notes: _Notes) -> tuple[dict[str, Json], tuple[str, ...]]:
@@ -402,9 +393,6 @@ def _sensitive(at: Snapshot, route: Route, found: Iterable[str]) -> tuple[str, .
     before = {route.mapping.slots[name].to or name if name in route.mapping.slots else name for name in at.sensitive} | set(at.sensitive)
     rules: Mapping[str, SlotRule] = route.after.flow.slots
     return tuple(name for name in found if name in before or (name in rules and rules[name].sensitive))
-
-
-# ── back again ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def restore(at: Snapshot, before: Snapshot, book: Book, now: datetime, *, conversation_id: str = "", plan: str = "") -> Step:

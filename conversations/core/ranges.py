@@ -88,9 +88,6 @@ def checked(kind: SlotType, start: Json, end: Json) -> dict[str, Json] | None:
     return {"start": start, "end": end}
 
 
-# ── ranges with a name ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _week(day: date, weeks: int) -> tuple[date, date]:
     monday = day - timedelta(days=day.weekday()) + timedelta(weeks=weeks)
     return monday, monday + timedelta(days=6)

@@ -52,9 +52,6 @@ def script_of(record: Record, *, understood: bool = True) -> Script:
     )
 
 
-# ── what happened ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _deed(moment: Moment, before: Snapshot, now: datetime, understood: bool) -> Step | None:
     make = _DEEDS.get(type(moment.input))
     if make is None or moment.reset:
@@ -122,9 +119,6 @@ def _answered(call: Answered) -> Step:
     )
 
 
-# ── what came of it ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _expected(before: Snapshot, seen: Seen) -> Iterator[Step]:
     texts = [str(reply.get("text") or "") for reply in seen.replies]
     yield from (Hear(text=text) for text in texts if text)
@@ -143,9 +137,6 @@ def _expected(before: Snapshot, seen: Seen) -> Iterator[Step]:
         yield Expect(path="completion", value=seen.completion)
     if seen.error:
         yield Expect(path="error", value=seen.error)
-
-
-# ── sensitive values ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def secrets_in(record: Record, names: Iterable[str]) -> frozenset[str]:
@@ -200,9 +191,6 @@ def _replaced(value: Json, others: Mapping[str, str]) -> Json:
     if isinstance(value, int | float) and not isinstance(value, bool) and str(value) in others:
         return type(value)(others[str(value)])
     return value
-
-
-# ── made to hold ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def mended(script: Script, play: Callable[[Script], Verdict]) -> Script:

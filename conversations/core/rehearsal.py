@@ -103,8 +103,6 @@ class Play:
         self.visits: set[str] = set()
         self.trace: list[Mapping[str, Any]] = []
 
-    # ── what happens ──
-
     def begin(self, flow_id: str) -> None:
         self.take(Started(flow_id=flow_id, inputs=self.script.inputs))
         if not self.at.frames:
@@ -192,8 +190,6 @@ class Play:
     def programs(self) -> list[Program]:
         return [self.book.programs[frame.program] for frame in self.at.frames if frame.program in self.book.programs]
 
-    # ── telling ──
-
     def note(self, by: str, text: str) -> None:
         self.lines.append(Line(step=self.number, by=by, text=text[:LONGEST_SHOWN]))
 
@@ -226,9 +222,6 @@ def _shown(value: Json) -> str:
 
 def _answered(outcome: Outcome) -> str:
     return _shown(outcome.data) if outcome.success else f"{outcome.code} {outcome.error}".strip()
-
-
-# ── steps that do something ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def say(play: Play, step: scripts.Say) -> None:
@@ -303,9 +296,6 @@ def answer(play: Play, step: scripts.Answer) -> None:
 
 def fail(play: Play, step: scripts.Fail) -> None:
     play.answer(step.integration, Outcome(success=False, status_code=step.status, code=step.code, error=step.message))
-
-
-# ── steps that expect something ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def hear(play: Play, step: scripts.Hear) -> None:

@@ -36,9 +36,6 @@ Understand: TypeAlias = Callable[[Sequence[Program], str, str], Understanding]
 Stubs: TypeAlias = Callable[[Call], Outcome | None]
 
 
-# ── the record ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """One step of the log: what entered the engine, when, and the events that it made. `input` None: no engine made them (a migration)."""
@@ -100,9 +97,6 @@ class Comparison:
         return self.cause is None and not self.skipped
 
 
-# ── the fold is the snapshot ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def rebuilt(events: Sequence[Event], stored: Snapshot) -> list[str]:
     """What is wrong with a log: gaps in its numbers, events nobody knows, and the members in which its fold is not the stored snapshot."""
     numbers = [event.seq for event in events]
@@ -117,9 +111,6 @@ def rebuilt(events: Sequence[Event], stored: Snapshot) -> list[str]:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
         return [f"the log cannot be folded: {type(fault).__name__}: {fault}"]
     return [f"the fold differs in {name}" for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
-
-
-# ── playing again ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rerun(
@@ -300,8 +291,6 @@ class _Playing:
         program = self.book.programs.get(self.book.current.get(flow_id, ""))
         return frozenset(program.flow.states) if program is not None else None
 
-    # ── translating ──
-
     def _translated(self, event: Input, turn: int, recorded: Snapshot) -> Input:
         if isinstance(event, Postback):
             return self._button(event, recorded)
@@ -327,8 +316,6 @@ class _Playing:
         live = {ref: token for token, ref in self.at.timers.items()}
         state = ref.rpartition("#")[0]
         return live.get(ref) or next((one for name, one in live.items() if name.rpartition("#")[0] == state), token)
-
-    # ── what must stay hidden ──
 
     def _watch(self, slots: Mapping[str, Json], names: Iterable[str]) -> None:
         self.names.update(names)
@@ -366,9 +353,6 @@ _SAID: Final[dict[type, Callable[[Any], str]]] = {
     TimerFired: lambda event: "(a timer fires)",
     Returned: lambda event: "(an answer comes back)",
 }
-
-
-# ── what if ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def changed(record: Record, inputs: Mapping[int, Input]) -> Record:

@@ -58,9 +58,6 @@ def exhausted(run: Run, here: StatePlan) -> None:
         escalate(run, f"more than {here.config.max_retries} retries")
 
 
-# ── nothing fits ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def no_match(run: Run, here: StatePlan) -> None:
     """State fallback, flow fallback, ask again; the third in a row escalates."""
     run.emit("missed", {})

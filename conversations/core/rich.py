@@ -93,9 +93,6 @@ def is_address(url: str) -> bool:
     return parts.scheme.lower() in SCHEMES and bool(parts.netloc or parts.scheme.lower() in ("mailto", "tel"))
 
 
-# ── options ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def options(parts: Mapping[str, Any]) -> Iterable[Part]:
     """Every button of a message in the order in which the plain text numbers them; links are no options."""
     for field in ("buttons", "quick_replies"):
@@ -110,9 +107,6 @@ def has_options(parts: Mapping[str, Any]) -> bool:
 
 def offered(parts: Mapping[str, Any]) -> list[Part]:
     return list(options(parts))
-
-
-# ── in plain words ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def with_plain(reply: Reply) -> Reply:

@@ -121,8 +121,6 @@ class Run:
         self.completed = ""
         self.plan: Plan = self._top_plan()
 
-    # ── the flow on top ──
-
     def _top_plan(self) -> Plan:
         frames = self.work.frames
         program = self.book.programs.get(frames[-1].program) if frames else None
@@ -158,8 +156,6 @@ class Run:
             self.plan_at(-1)  # says so when the whole flow is missing
             raise Fault("STATE_NOT_FOUND", f"there is no state {state!r} in flow {self.plan.program.flow.flow_id}")
         return found
-
-    # ── deciding ──
 
     def emit(self, kind: str, data: Mapping[str, Json]) -> None:
         work = self.work
@@ -197,8 +193,6 @@ class Run:
     def token(self) -> str:
         """What a postback must carry to be taken for the current question."""
         return self.work.frames[-1].token
-
-    # ── speaking ──
 
     def words(self, texts: Messages, *, level: Level = -1) -> str:
         """The text for this user's locale and channel, filled in; "" when there is none. Of a rich message, its text."""
@@ -275,8 +269,6 @@ class Run:
 
     def _add(self, reply: Reply) -> None:
         self.replies.append(rich.with_plain(reply) if reply.buttons or reply.quick_replies or reply.cards or reply.images else reply)
-
-    # ── waiting for the world ──
 
     def block(self, call: Call, then: list[Json], facts: Mapping[str, Json]) -> None:
         """End the step here; `then` is the first thing to do when the effect returns."""

@@ -108,8 +108,6 @@ def validate(rule: SlotRule, value: Json) -> Refused | None:
     return _unfit_text(rule, value) if isinstance(value, str) else None
 
 
-# ── checking ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 _NUMERIC = frozenset({SlotType.INTEGER, SlotType.NUMBER, SlotType.MONEY})
 _FREE = frozenset({SlotType.TEXT, SlotType.PATTERN, SlotType.EMAIL, SlotType.URL, SlotType.PHONE})
 
@@ -154,9 +152,6 @@ def compiled(pattern: str) -> Any:
 def _matches(pattern: str, text: str) -> bool:
     program = compiled(pattern)
     return program is not None and program.fullmatch(text) is not None
-
-
-# ── free texts and addresses ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _text(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
@@ -215,9 +210,6 @@ def _url(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
 
 def _url_in_full(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
     return _url(rule, text, locale, now) if "://" in text else NOTHING
-
-
-# ── numbers, dates, choices: their own modules ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _number(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:

@@ -83,9 +83,6 @@ def rest(run: Run, here: StatePlan) -> None:
     run.trace.extend([move.used if run.consumed else move.idle for move in here.later])
 
 
-# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def speak(run: Run, here: StatePlan) -> None:
     """A response state's text."""
     config = here.config
@@ -250,9 +247,6 @@ BODY: dict[StateType, Callable[[Run, StatePlan], None]] = {
 }
 
 
-# ── asking for a slot ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def open_slot(run: Run, here: StatePlan) -> str:
     """The slot that is being asked for: the first required one without a value; "" when all have one."""
     slots = run.work.slots
@@ -313,9 +307,6 @@ def shown(run: Run, rule: SlotRule, value: Json) -> str:
         return " – ".join(str(value[name]) for name in ("name", "start", "end") if value.get(name))
     found = next((label(run, choice) for choice in rule.choices if choice.value == value), "")
     return found or (f"{value:g}" if isinstance(value, float) else str(value))
-
-
-# ── asking again ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def ask(run: Run) -> None:

@@ -90,9 +90,6 @@ class Snapshot:
         return tuple(dict.fromkeys((*(frame.program for frame in self.frames), *undone)))
 
 
-# ── inputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understanding:
     """What the words mean: intents with confidence 0..1, best first, and entities found (slot name -> raw text).
@@ -180,9 +177,6 @@ class Returned:
 
 
 Input: TypeAlias = Started | Said | Postback | Command | Attended | TimerFired | Returned
-
-
-# ── outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

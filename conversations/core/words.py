@@ -37,8 +37,6 @@ def language(locale: str) -> str:
     return locale[:2].lower()
 
 
-# ── what users call the system commands: whole messages only ────────────────────────────────────────────────────────────────────────
-
 COMMANDS: Mapping[str, str] = {
     phrase: command
     for command, phrases in {
@@ -94,16 +92,12 @@ def command_of(text: str) -> str:
     return COMMANDS.get(_POLITE.sub("", _POLITE.sub("", said)), "") if polite else ""
 
 
-# ── a correction begins like this: "no, 5 storeys" ──────────────────────────────────────────────────────────────────────────────────
-
 CORRECTION = re.compile(
     r"^\s*(?:no|nope|sorry|oops|wait|actually|correction|i meant?|rather|change that|"
     r"nein|doch|eigentlich|ich meinte?|entschuldigung|korrektur|moment|"
     r"non|pardon|en fait|plutôt|perdón|en realidad|mejor dicho|quise decir|corrección)\b[\s,.:;!-]+(?=\S)",
     re.IGNORECASE,
 )
-
-# ── sentences for what a flow does not say itself ───────────────────────────────────────────────────────────────────────────────────
 
 
 def sentence(key: str, locale: str, /, **facts: object) -> str:

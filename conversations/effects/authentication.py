@@ -96,9 +96,6 @@ def _signer(secret: str, header: str, algorithm: str) -> Sign:
     return sign
 
 
-# ── OAuth 2.0 client credentials (RFC 6749, 4.4) ────────────────────────────────────────────────────────────────────────────────────
-
-
 def _oauth2(ask: Ask, how: Mapping[str, Any]) -> Iterator[Credentials]:
     """The token that is kept, then a new one."""
     key = _token_key(ask, how)

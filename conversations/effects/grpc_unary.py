@@ -134,9 +134,6 @@ def _since(began: float) -> int:
     return int((time.monotonic() - began) * 1000)
 
 
-# ── the way there ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @contextmanager
 def channel_to(ask: Ask) -> Iterator[Any]:
     """A channel to the checked address, under the server's own name. Raises AddressRefused, Unreachable, TimedOut."""
@@ -167,9 +164,6 @@ def channel_to(ask: Ask) -> Iterator[Any]:
         yield opened
     finally:
         opened.close()
-
-
-# ── what the messages look like ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def uploaded(descriptor_set: str) -> Any:

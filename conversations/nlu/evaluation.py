@@ -69,9 +69,6 @@ class Report:
         return {**asdict(self), "confusion": [list(one) for one in self.confusion]}
 
 
-# ── the bar and the slope ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def calibrate(certain: "Floats", numbers: "Ints", labels: Sequence[str], *, lost_share: float, lost_count: float) -> tuple[float, float]:
     """The bar: of the held-out examples whose best intent was right, at most this share (and count) lies below it; where a gap lies between
     them and nearly all out-of-scope examples, the bar is in its middle, because users vary their words more than authors do. The slope: a
@@ -118,9 +115,6 @@ def best_intents(certain: "Floats", labels: Sequence[str]) -> tuple[Any, Any]:
         among[:, nothing] = -np.inf
     told = among.argmax(axis=1)
     return among[np.arange(len(among)), told], told
-
-
-# ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def report(certain: "Floats", numbers: "Ints", texts: Sequence[str], model: IntentModel, *, own: int) -> Report:

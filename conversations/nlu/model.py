@@ -115,9 +115,6 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + exp(-value)) if value > -500 else 0.0
 
 
-# ── as bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def to_bytes(model: IntentModel) -> bytes:
     """An .npz of plain arrays; equal models give equal bytes."""
     import numpy as np

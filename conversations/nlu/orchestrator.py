@@ -46,8 +46,6 @@ def configured() -> bool:
     return bool(settings.MODEL_ORCHESTRATOR_URL)
 
 
-# ── intents ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 _Key = tuple[str, str, str]  # program, locale, text
 _answers: "OrderedDict[_Key, Detected]" = OrderedDict()
 _lock = Lock()
@@ -98,9 +96,6 @@ def _detected(answer: Any, program: Program) -> Detected:
     return Detected(intents=tuple(sorted(scores.items(), key=lambda pair: -pair[1])), entities=entities)
 
 
-# ── texts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def generate(request: Mapping[str, Any], *, timeout_ms: int, tenant: str, key: str) -> str:
     """The text for a prompt. Raises PlatformError in whatever way that fails."""
     body = {"tenant_id": tenant, "idempotency_key": key, **request}
@@ -112,9 +107,6 @@ def _text(answer: Any) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError("no text")
     return clean(text)
-
-
-# ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _ask(path: str, body: Mapping[str, Any], *, timeout_ms: int, read: Callable[[Any], T], key: str = "") -> T:

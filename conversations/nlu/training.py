@@ -101,9 +101,6 @@ def _learn(examples: Sequence[tuple[str, str]], told: Told, encoder: str | None)
     return Learned(model=model, report=report, data_sha256=digest(examples), choices=choices)
 
 
-# ── the data ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """The author's examples first, then the sentences of everyday life. `importance` sums to 1: an intent with few examples is not drowned
@@ -177,9 +174,6 @@ def _prepared(texts: list[str], names: list[str], encoder: str, told: Told) -> D
         grams=ngrams.weighted(sketched, rarity),
         rarity=rarity,
     )
-
-
-# ── cross-validation ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _folds(data: Data, most: int) -> "Ints":

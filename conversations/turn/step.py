@@ -117,9 +117,6 @@ def fresh(row: store.Row, order: Order) -> Pending:
     )
 
 
-# ── the step ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def run(
     tenant: Tenant,
     row: store.Row,
@@ -221,9 +218,6 @@ def failed(before: Snapshot, code: str, message: str, *, turn_only: bool = False
         event = Event(seq=before.seq + 1, kind="failed", data=fault)
     said = Event(seq=before.seq + 2, kind="replied", data={"messages": [codec.reply_to_json(apology)]})
     return Step(snapshot=fold.fold((event, said), start=before), events=(event, said), replies=(apology,), error=fault)
-
-
-# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def write(

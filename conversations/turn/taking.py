@@ -28,8 +28,6 @@ from mcp_platform.tenancy.models import Tenant
 log = observability.logger(__name__)
 T = TypeVar("T")
 
-# ── the ways in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 def take(tenant: Tenant, conversation_id: UUID, order: Order) -> Result:
     """Run a message or command, or queue it. Raises ConversationNotFound, ConversationEnded, MessageIdReused, LockTimeout."""
@@ -148,9 +146,6 @@ def go_back(tenant: Tenant, conversation_id: UUID, request: Mapping[str, Any], m
     return _counted(tenant, work)
 
 
-# ── without a lock ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _take_unlocked(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -> Result | None:
     """The plain case, a message to a conversation that waits for one; None for everything that needs more than one statement."""
     if order.defer or order.force_flow or order.guard is not None or order.kind != Turn.Kind.MESSAGE:
@@ -174,9 +169,6 @@ def _unlocked(tenant: Tenant, work: Callable[[list[Ran]], Result | None]) -> Res
         return None
     _tally(tenant, ran)
     return result
-
-
-# ── inside the transaction ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _take(tenant: Tenant, conversation_id: UUID, order: Order, ran: list[Ran]) -> Result:
@@ -418,9 +410,6 @@ def _bury(row: store.Row, pending: Pending, fault: PlatformError, status: str = 
     given_up = step.failed(snapshot, fault.code, fault.message, turn_only=bool(row.awaiting) if turn_only is None else turn_only)
     body = step.write(row, pending, snapshot, given_up, frozenset(), status=status, milliseconds=0, now=timezone.now())
     return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=status, body=body)
-
-
-# ── a context that cannot be loaded ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _run(tenant: Tenant, row: store.Row, pending: Pending, ran: list[Ran], *, heard: Any = None) -> Result:

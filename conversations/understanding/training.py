@@ -38,9 +38,6 @@ _settled: set[UUID] = set()  # versions that this process need not look at again
 ml.kind(ml.Kind(name=champions.KIND, title="Intents of a flow", gates=judge, template="conversations/intent_model.html", context=report))
 
 
-# ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def start_training(tenant: Tenant, *, flow_id: FlowKey, number: int | None = None, promote: bool = True, by: Principal | str) -> Operation:
     """Train on a version's examples (None: the one that the default environment runs). `promote`: let the model serve when every gate is open.
 
@@ -109,9 +106,6 @@ def _start(tenant: Tenant, version: FlowVersion, promote: bool, by: Principal | 
 def _operations(tenant: Tenant, version: FlowVersion) -> Any:
     rows = Operation.objects.for_tenant(tenant).filter(kind=KIND, subject=champions.subject_of(version.flow.flow_id))
     return rows.filter(arguments__version=str(version.pk)).exclude(status=Operation.Status.CANCELLED)
-
-
-# ── the work ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def train(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

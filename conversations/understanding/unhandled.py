@@ -125,9 +125,6 @@ def _again(one: Utterance) -> Utterance:
     )
 
 
-# ── learning from it ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def learn_from(tenant: Tenant, *, flow_id: FlowKey, intent: str, texts: Iterable[str], test: bool = True, by: By) -> tuple[Flow, FlowTest | None]:
     """Make the texts examples of the intent in the draft, and (`test`) a regression test that says them. The draft is not published.
 

@@ -104,9 +104,6 @@ def delete(tenant: Tenant, *, plan_id: UUID, by: By) -> None:
         held.delete()
 
 
-# ── doing it ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def dry_run(tenant: Tenant, *, plan_id: UUID, by: By) -> Operation:
     """Try the plan on the real conversations; nothing is written but the report. Raises PlanNotFound."""
     held = plan(tenant, plan_id)
@@ -177,9 +174,6 @@ def reverted(tenant: Tenant, plan_id: UUID, by: By) -> MigrationPlan:
         audit(tenant, actor=actor_of(by), action="migration_plan.revert", target=held, changes={"run": held.run})
     _tell_turns(tenant)
     return held
-
-
-# ── small pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _tell_turns(tenant: Tenant) -> None:

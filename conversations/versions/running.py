@@ -40,9 +40,6 @@ class Progress(Protocol):
     def report(self, done: int, total: int, phase: str = "") -> None: ...
 
 
-# ── what was found ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Tally:
     """Outcomes by kind and by state, with a few conversations as examples of each kind of trouble."""
 
@@ -111,9 +108,6 @@ def _ids(tenant: Tenant, plan: MigrationPlan) -> Iterator[UUID]:
         last = chunk[-1]
 
 
-# ── the dry run ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def run_dry(tenant: Tenant, plan_id: UUID, progress: Progress) -> dict[str, Any]:
     """The plan on every real snapshot; nothing is written but the plan's report. Raises PlanNotFound, PlanDoesNotFit."""
     plan = planning.plan(tenant, plan_id)
@@ -144,9 +138,6 @@ def _at_its_state(outcome: Migrated | Refused, at: Any, way: Way) -> Migrated | 
         return outcome
     state = next((frame.state for frame in at.frames if frame.program == way.route.before.key), outcome.state)
     return Refused(state=state, reasons=outcome.reasons)
-
-
-# ── the move ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_apply(tenant: Tenant, plan_id: UUID, progress: Progress, *, run: int) -> dict[str, Any]:
@@ -207,9 +198,6 @@ def _finished(tenant: Tenant, plan: MigrationPlan) -> int:
     return left
 
 
-# ── the end of a drain ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def start_due() -> int:
     """Begin the end of every drain whose time has come, each once. How many there were."""
     due = MigrationPlan.objects.filter(status=Status.ACTIVE, policy=MigrationPlan.Policy.DRAIN, ends_at__lte=Now()).select_related("tenant", "flow")
@@ -233,9 +221,6 @@ def _expired(tenant: Tenant, plan: MigrationPlan, progress: Progress) -> dict[st
         progress.report(done, total, "Ending what the drain has left")
     left = _finished(tenant, plan)
     return {"plan": str(plan.pk), "run": plan.run, "expired": ended, "remaining": left, "seconds": round(time.monotonic() - began, 2)}
-
-
-# ── the way back ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_revert(tenant: Tenant, plan_id: UUID, progress: Progress, *, run: int, inverse: bool) -> dict[str, Any]:

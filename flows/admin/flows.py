@@ -106,8 +106,6 @@ class FlowPage(TestPages, TenantPage):
         ("Handlers and notes", {"fields": ("global_handlers", "metadata"), "classes": ("collapse",)}),
     )
 
-    # ── the list ──
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
         return super().get_queryset(request).prefetch_related(Prefetch("pointers", Pointer.objects.select_related("environment", "version")))
 
@@ -134,8 +132,6 @@ class FlowPage(TestPages, TenantPage):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         return super().changelist_view(request, {**(extra_context or {}), "title": "Flows", "import_url": self.to("import")})
-
-    # ── one flow ──
 
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
@@ -191,8 +187,6 @@ class FlowPage(TestPages, TenantPage):
 
     def delete_model(self, request: HttpRequest, obj: Flow) -> None:
         services.delete_flow(obj.tenant, flow_id=obj.pk, by=principal(request, obj.tenant))
-
-    # ── pages and buttons of its own ──
 
     def get_urls(self) -> list[Any]:
         def page(route: str, view: Callable[..., Any], name: str) -> Any:

@@ -182,8 +182,6 @@ class StatePage(TenantPage):
             for index, form in enumerate(formset.formset.initial_forms):
                 mark(form, rows.get(index, {}))
 
-    # ── saving: the state and all its transitions are one service call ──
-
     def save_model(self, request: HttpRequest, obj: State, form: Any, change: bool) -> None:
         """Waits for the transitions: see save_related."""
 

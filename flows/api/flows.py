@@ -202,9 +202,6 @@ class ValidateView(APIView):
         return Response(manners.report(services.validate_draft(principal_of(request).tenant, flow_id=flow_id, document=document)))
 
 
-# ── releases ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class PublishView(APIView):
     permissions: ClassVar = {"POST": "flows:publish"}
 

@@ -114,9 +114,6 @@ class IntegrationView(APIView):
         return Response(status=204)
 
 
-# ── stubs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class StubFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter(lookup_expr="icontains")
     source = django_filters.ChoiceFilter(choices=Stub.Source.choices)

@@ -118,8 +118,6 @@ class CompileFailed(Exception):
         super().__init__(faults)
 
 
-# ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 FAULT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 STATUS: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
 REWORDED: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
@@ -194,8 +192,6 @@ def literal_end(source: str, place: int) -> int:
     before = None if after else LITERAL_BEFORE.search(source[:place])
     return after.end() if after else before.end() if before else 0
 
-
-# ── which names are read ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TOKEN: Final = re.compile(
     r"""//[^\n]*|[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3})|[rR][bB]?(?:"[^"\n]*"|'[^'\n]*')|"""

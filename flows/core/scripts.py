@@ -37,9 +37,6 @@ MAX_EXPECTED: Final = MAX_TEXT
 COMMANDS: Final = ("restart", "stop", "human", "help", "cancel", "cancel_all", "repeat", "resume")
 
 
-# ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
     """The user writes. `intents` (name -> confidence) and `entities` replace what the flow would understand; None: it understands itself."""
@@ -102,9 +99,6 @@ class Fail:
     code: str = "INTEGRATION_ERROR"
     message: str = ""
     status: int = 0
-
-
-# ── what must come of it ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Match(StrEnum):
@@ -182,8 +176,6 @@ class Script:
     inputs: Mapping[str, Json] = field(default_factory=dict)
     profile: Mapping[str, Json] = field(default_factory=dict)
 
-
-# ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PATHS: Final = ("state", "status", "intent", "flow", "completion", "error", "locale", "buttons")
 PREFIXES: Final = ("slots.", "variables.")
@@ -367,9 +359,6 @@ def parse(document: Json) -> tuple[Script | None, list[Problem]]:
 
 def to_json(script: Script) -> dict[str, Json]:
     return written({name: getattr(script, name) for name in SCRIPT}, SCRIPT)
-
-
-# ── a file of tests ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,9 +189,6 @@ def transition_sites(state: State, path: str) -> Iterator[Site]:
             yield replace(site, transition=transition.index)
 
 
-# ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def actions_sites(actions: tuple[Action, ...], path: str, moment: Moment) -> Iterator[Site]:
     for index, action in enumerate(actions):
         here = f"{path}[{index}]"
@@ -235,9 +232,6 @@ ACTIONS: Final[dict[type[Action], Callable[[Any, str], Iterator[Site]]]] = {
     LogEvent: log_sites,
     TriggerFlow: lambda action, path: mapping_sites(action.inputs, f"{path}.inputs", Kind.VALUE, Moment.ENTRY),
 }
-
-
-# ── handlers and slots ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def handler_sites(handler: Handler) -> Iterator[Site]:

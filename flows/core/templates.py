@@ -94,8 +94,6 @@ def compile_in(environment: Environment, source: str) -> tuple[Plain | Filled | 
     return Filled(source, reads, frozenset[str]().union(*needs), tuple(part for part in parts if part is not None and part != "")), []
 
 
-# ── cutting the text ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 MAX_PLACEHOLDER: Final = 3_000  # characters: an expression of 2,000 and its filters
 STRING: Final = r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*\""""
 OPENING: Final = re.compile(r"\{\{|\}\}")
@@ -140,8 +138,6 @@ def cut_at_bars(source: str, start: int) -> tuple[list[tuple[int, str]], int]:
             return cut, start
     return cut, 0
 
-
-# ── placeholders and filters ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ARGUMENT: Final = rf"\s*(?:{STRING}|-?\d{{1,6}})\s*"
 FILTER: Final = re.compile(rf"\s*(?P<name>[a-z_]+)\s*(?:\((?P<arguments>(?:{ARGUMENT}(?:,{ARGUMENT})*)?\s*)\))?\s*")

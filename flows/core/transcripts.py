@@ -56,9 +56,6 @@ class Unreadable(ValueError):
         self.expected = expected
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def parse(text: str) -> tuple[Script | None, list[Problem]]:
     """The script, or every fault; the path of a fault is its line, such as `line 7`."""
     problems: list[Problem] = []
@@ -261,9 +258,6 @@ _READERS: Final[dict[str, Callable[[str], dict[str, Json]]]] = {
     "calls": _calls,
     "no": _no,
 }
-
-
-# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def write(script: Script) -> str:

@@ -62,9 +62,6 @@ def _load(key: str) -> Program:
     return program
 
 
-# ── current versions ──
-
-
 @dataclass(slots=True)
 class _Current:
     versions: Mapping[str, UUID]

@@ -41,9 +41,6 @@ Change = Callable[[Document], Iterable[str]]
 """Changes a document in place; gives the JSONPaths of what it changed: faults of shape at or below these refuse the save."""
 
 
-# ── flows ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def create_flow(tenant: Tenant, *, flow_id: str, name: str = "", fields: Mapping[str, Json] | None = None, by: By) -> Flow:
     """An empty draft, or one with some of `rows.FLOW_FIELDS`. Raises NameTaken, DefinitionRefused."""
     given = {**_known(fields or {}, rows.FLOW_FIELDS), "name": name or flow_id}
@@ -88,9 +85,6 @@ def delete_flow(tenant: Tenant, *, flow_id: FlowKey, expected_rev: int | None = 
         flow.delete()
 
 
-# ── whole documents ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def save_draft(tenant: Tenant, *, flow_id: FlowKey, document: Json, expected_rev: int | None = None, by: By) -> Flow:
     """Replace the draft by a document, all or nothing; states that keep their name keep their row.
 
@@ -131,9 +125,6 @@ def validate_draft(tenant: Tenant, *, flow_id: FlowKey, document: Json = None) -
     """Everything that is wrong with the draft, or with a `document` that might become it. Writes nothing."""
     flow = queries.flow(tenant, flow_id)
     return list(queries.check(tenant, queries.draft_document(flow) if document is None else document).problems)
-
-
-# ── states and transitions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def save_state(
@@ -278,9 +269,6 @@ def _state_of(tenant: Tenant, state_id: int | None, transition_id: int | None) -
     if state_id is None:
         raise StateNotFound
     return queries.state(tenant, state_id)
-
-
-# ── the one way to save ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _edit(tenant: Tenant, flow_id: FlowKey, change: Change, *, expected_rev: int | None, action: str, by: By) -> Flow:

@@ -80,9 +80,6 @@ def fault(path: str, code: str, message: str, expected: str) -> Fault:
     return {"path": f"$.{path}", "code": code, "message": message, "expected": expected}
 
 
-# ── one check for each member ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _name_faults(row: Integration) -> list[Fault]:
     name: Any = row.name
     good = isinstance(name, str) and 0 < len(name) <= 200
@@ -179,9 +176,6 @@ def _retry_faults(row: Integration) -> list[Fault]:
 
 def _is_int(value: Json, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-# ── what only one kind has ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _option_faults(row: Integration) -> list[Fault]:

@@ -123,8 +123,6 @@ def _point(flow: Flow, where: Environment, version: FlowVersion) -> int | None:
     return before
 
 
-# ── who else must act when a pointer moves ──────────────────────────────────────────────────────────────────────────────────────────
-
 Follower: TypeAlias = Callable[[Tenant, Flow, Environment, FlowVersion, Mapping[str, Any], By], object]
 _followers: list[Follower] = []
 
@@ -192,9 +190,6 @@ def _require_unused(tenant: Tenant, flow_id: str) -> None:
     users = queries.users_of_flow(tenant, flow_id)
     if users:
         raise FlowIsNeeded(f"Other flows can start this one: {', '.join(users[:10])}.", flow_id=flow_id, used_by=users)
-
-
-# ── taking out ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def export_flow(tenant: Tenant, *, flow_id: FlowKey, number: int | None = None) -> str:

@@ -43,9 +43,6 @@ def play(tenant: Tenant, parsed: Definition, played: Sequence[Script]) -> list[V
     return _runners[0](tenant, parsed, played)
 
 
-# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def save_test(
     tenant: Tenant,
     *,
@@ -199,9 +196,6 @@ def _imported(tenant: Tenant, flow: Flow, one: scripts.NamedScript, test_id: UUI
     return save_test(tenant, flow_id=flow.pk, fields=fields, test_id=test_id, by=by)
 
 
-# ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     test: FlowTest
@@ -273,9 +267,6 @@ def try_script(tenant: Tenant, *, flow_id: FlowKey, script: Json) -> Verdict:
         raise FieldsRefused(errors=faults)
     flow = queries.flow(tenant, flow_id)
     return play(tenant, queries.definition_of(tenant, flow, None), [parsed])[0]
-
-
-# ── before a publish ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,8 +52,6 @@ class ModelPage(TenantPage):
         closed = [gate for gate in row.gates if not gate.get("passed")]
         return badge(f"{len(closed)} closed", "warning", title=", ".join(gate["name"] for gate in closed)) if closed else badge("open", "success")
 
-    # ── one model ──
-
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
             raise Http404

@@ -56,9 +56,6 @@ def content(tenant: Tenant | UUID, model_id: UUID) -> bytes:
     return found
 
 
-# ── which model serves ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(slots=True)
 class _Serving:
     by_subject: Mapping[tuple[str, str], UUID]

@@ -43,9 +43,6 @@ def kind(one: Kind) -> None:
     KINDS[one.name] = one
 
 
-# ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def keep(
     tenant: Tenant,
     *,
@@ -90,9 +87,6 @@ def judge(tenant: Tenant, row: ModelVersion) -> list[Gate]:
     champion = queries.champion(tenant, kind=row.kind, subject=row.subject)
     other = champion.metrics if champion is not None and champion.pk != row.pk else None
     return known.gates(row.metrics, other) if known else []
-
-
-# ── serving ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def promote(tenant: Tenant, *, model_id: UUID, override: str = "", by: By | str) -> ModelVersion:
@@ -185,9 +179,6 @@ def _point(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) -> No
 
 def _actor(by: By | str) -> str:
     return by if isinstance(by, str) else actor_of(by)
-
-
-# ── keeping house ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def resign_all() -> tuple[int, int]:

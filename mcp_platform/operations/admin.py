@@ -41,8 +41,6 @@ class OperationPage(TenantPage):
     def progress(self, row: Operation) -> SafeString:
         return bar(row)
 
-    # ── one operation ──
-
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
             raise Http404

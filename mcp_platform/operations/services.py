@@ -128,9 +128,6 @@ def cancel(tenant: Tenant, *, operation_id: UUID, by: Principal) -> Operation:
     return queries.operation(tenant, operation_id, kinds=readable(by))
 
 
-# ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def run(tenant: Tenant, *, operation_id: UUID, attempt: int) -> None:
     """Claim the operation and carry it out. Of several jobs for the same attempt only one does."""
     row = Operation.objects.for_tenant(tenant).filter(pk=operation_id, status__in=OPEN, attempts=attempt).first()

@@ -37,9 +37,6 @@ class _Rows(GenericAPIView[Any]):
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
-# ── endpoints ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class EndpointFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     kind = django_filters.ChoiceFilter(choices=Endpoint.Kind.choices)
     enabled = django_filters.BooleanFilter()
@@ -149,9 +146,6 @@ class EndpointRedeliveryView(APIView):
         return Response({"count": count}, status=202)
 
 
-# ── deliveries ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class DeliveryFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     endpoint_id = django_filters.UUIDFilter()
     event_id = django_filters.UUIDFilter(field_name="event__event_id")
@@ -192,9 +186,6 @@ class RedeliveryView(APIView):
         """Send one event once more, whatever became of it."""
         by = principal_of(request)
         return _accepted(services.redeliver(by.tenant, delivery_id=delivery_id, by=by))
-
-
-# ── the catalogue ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class EventTypesView(APIView):

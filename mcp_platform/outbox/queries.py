@@ -20,9 +20,6 @@ EVERYTHING: filters.Filters = ((),)
 _listeners: dict[UUID, tuple[filters.Filters, float]] = {}
 
 
-# ── does anybody listen? ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def listener(tenant_id: UUID) -> Callable[[str], bool] | None:
     """Which types of events somebody wants; None when nobody does. Believed for 2 seconds, so that a turn of a tenant without endpoints costs
     a look into a dictionary; a new endpoint hears of turns from at most 2 seconds after it was made."""
@@ -50,9 +47,6 @@ def forget_listeners(tenant_id: UUID | None = None) -> None:
         _listeners.clear()
     else:
         _listeners.pop(tenant_id, None)
-
-
-# ── endpoints ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def endpoints(tenant: Tenant) -> QuerySet[Endpoint]:
@@ -90,9 +84,6 @@ def endpoint(tenant: Tenant, endpoint_id: UUID) -> Endpoint:
     return found
 
 
-# ── deliveries ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def deliveries(tenant: Tenant) -> QuerySet[Delivery]:
     found: QuerySet[Delivery] = Delivery.objects.for_tenant(tenant)
     return found.select_related("event", "endpoint")
@@ -104,9 +95,6 @@ def delivery(tenant: Tenant, delivery_id: UUID) -> Delivery:
     if found is None:
         raise DeliveryNotFound(delivery_id=str(delivery_id))
     return found
-
-
-# ── how far behind ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def backlog() -> dict[str, Any]:

@@ -44,9 +44,6 @@ ANALYTICS_NAME = "Analytics engine"
 _FANNING_OUT = 5_114_001  # the number of the advisory lock
 
 
-# ── fanning out ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def fan_out() -> int:
     """Make the deliveries of new events; how many events there were. 0 too while another relay is at it."""
     with transaction.atomic():
@@ -97,9 +94,6 @@ def _takes(endpoint: Endpoint, event: OutboxEvent) -> bool:
 def _delivery(endpoint: Endpoint, event: OutboxEvent) -> Delivery:
     now = timezone.now()
     return Delivery(tenant_id=event.tenant_id, endpoint=endpoint, event=event, key=event.key, type=event.type, due_at=Now(), created_at=now)
-
-
-# ── claiming ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def waiting_endpoints() -> list[UUID]:
@@ -156,9 +150,6 @@ def _bury(rows: Iterable[Delivery]) -> None:
     found.update(status=Delivery.Status.DEAD, finished_at=Now(), last_error="whoever sent it died, every time")
 
 
-# ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def run_once() -> int:
     """Fan out and send what is due, here and now; how many attempts that were. What the workers do all the time, for tests and commands."""
     while fan_out():
@@ -203,9 +194,6 @@ def _parcel(event: OutboxEvent, attempt: int, now: datetime) -> Parcel:
         data=event.data,
     )
     return Parcel(event_id=event.event_id, type=event.type, key=event.key, body=envelope.encode(told), at=now, attempt=attempt)
-
-
-# ── what became of it ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def settle(endpoint: Endpoint, done: Sequence[tuple[Delivery, Outcome]]) -> None:
@@ -273,9 +261,6 @@ def switch_off(endpoint: Endpoint, reason: str) -> None:
         log.error("endpoint_switched_off", endpoint_id=str(endpoint.pk), reason=reason)
         queries.forget_listeners(endpoint.tenant_id)
         audit(endpoint.tenant, actor="system", action="endpoint.switch_off", target=endpoint, changes={"name": endpoint.name, "reason": reason})
-
-
-# ── all the time, in every worker ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Senders:

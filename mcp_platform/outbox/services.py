@@ -30,9 +30,6 @@ PRUNED_AT_ONCE = 2000
 SEALED = ("sealed_headers", "sealed_secret", "sealed_previous")  # columns of an endpoint
 
 
-# ── what has happened ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def emit(tenant: Tenant, *, type: str, subject: str, data: Mapping[str, Any], key: str) -> OutboxEvent | None:
     """Tell that something has happened, in the transaction in which it happens: both or none. None when nobody listens.
 
@@ -54,9 +51,6 @@ def _hold(key: str) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 5114))", (key,))
-
-
-# ── endpoints ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def create_endpoint(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> tuple[Endpoint, str]:
@@ -166,9 +160,6 @@ def _listeners_changed(tenant: Tenant) -> None:
     jobs.after_commit(lambda: queries.forget_listeners(tenant.pk))
 
 
-# ── deliveries ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def send_test(tenant: Tenant, *, endpoint_id: UUID, by: By) -> Delivery:
     """An event of type endpoint.test for this endpoint only, whatever its filter. Raises EndpointNotFound."""
     with transaction.atomic():
@@ -217,9 +208,6 @@ def redeliver_failed(tenant: Tenant, *, endpoint_id: UUID, since: datetime | Non
 def _send_again(rows: Any) -> int:
     count: int = rows.update(status=Delivery.Status.PENDING, attempts=0, due_at=Now(), finished_at=None, redeliveries=F("redeliveries") + 1)
     return count
-
-
-# ── keeping house ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def prune() -> int:

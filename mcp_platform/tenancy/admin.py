@@ -43,9 +43,6 @@ LONGEST_OVERLAP_HOURS = 30 * 24
 ROLE_VARIANTS = {Role.OWNER: "primary", Role.EDITOR: "info", Role.OPERATOR: "success", Role.AGENT: "success"}
 
 
-# ── tenants and people ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class TenantForm(ServiceForm):
     class Meta:
         model = Tenant
@@ -213,8 +210,6 @@ class MemberPage(TenantPage):
         services.remove_member(obj.tenant, member_id=obj.pk, by=principal(request, obj.tenant))
 
 
-# ── API keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 TALKS = ("conversations:read", "conversations:write", "flows:read")
 
 
@@ -357,9 +352,6 @@ def _state_of(key: ApiKey) -> tuple[str, str]:
     return ("ending", "warning") if key.rotated_to_id else ("active", "success")
 
 
-# ── trusted issuers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class IssuerForm(ServiceForm):
     class Meta:
         model = TokenIssuer
@@ -390,9 +382,6 @@ class IssuerPage(TenantPage):
 
     def delete_model(self, request: HttpRequest, obj: TokenIssuer) -> None:
         services.remove_issuer(obj.tenant, issuer_id=obj.pk, by=principal(request, obj.tenant))
-
-
-# ── the audit log ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @admin.register(AuditEntry)

@@ -56,9 +56,6 @@ def _one(rows: QuerySet[Row], pk: Any) -> Row:
     return found
 
 
-# ── members ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class MemberFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     role = django_filters.ChoiceFilter(choices=Role.choices)
     username = django_filters.CharFilter(field_name="user__username")
@@ -103,9 +100,6 @@ class MemberView(APIView):
         by = principal_of(request)
         services.remove_member(by.tenant, member_id=member_id, by=by)
         return Response(status=204)
-
-
-# ── API keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
@@ -169,9 +163,6 @@ def _new_key(made: tuple[ApiKey, str]) -> Response:
     return Response(shown, status=201, headers={"Cache-Control": "no-store"})
 
 
-# ── trusted issuers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class IssuerFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     issuer = django_filters.CharFilter()
     is_active = django_filters.BooleanFilter()
@@ -219,9 +210,6 @@ class IssuerView(APIView):
         return Response(status=204)
 
 
-# ── audit ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     action = django_filters.CharFilter()
     actor = django_filters.CharFilter()
@@ -252,9 +240,6 @@ class AuditVerificationView(APIView):
         """Recompute the hash chain and list every entry that is not what was written."""
         faults = services.verify_chain(principal_of(request).tenant)
         return Response(shapes.VerificationSerializer({"intact": not faults, "faults": faults}).data)
-
-
-# ── tickets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class TicketsView(APIView):

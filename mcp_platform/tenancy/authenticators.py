@@ -79,9 +79,6 @@ def _member(user_id: UUID, tenant_id: UUID) -> Principal:
     return found
 
 
-# ── plain views ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def bearer_of(request: HttpRequest | Request) -> str:
     """The token of the Authorization header, "" when there is none. Raises Unauthenticated for a malformed one."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -106,9 +103,6 @@ def admit(request: HttpRequest) -> Principal:
 def _let_in(principal: Principal) -> None:
     scope.become(principal.tenant)
     observability.bind(tenant_id=principal.tenant.pk, actor=principal.actor)
-
-
-# ── DRF ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Caller:
@@ -193,9 +187,6 @@ def principal_of(request: Request) -> Principal:
     if not isinstance(request.auth, Principal):
         raise Unauthenticated()
     return request.auth
-
-
-# ── tickets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def issue_ticket(principal: Principal) -> str:

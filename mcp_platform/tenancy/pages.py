@@ -19,9 +19,6 @@ CHOSEN = "admin_tenant"  # in the session: id of the tenant that is being worked
 SWITCHER_LENGTH = 30
 
 
-# ── who may what ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def may(request: HttpRequest, permission: str, tenant_id: UUID | None = None) -> bool:
     """In this tenant; in any tenant when none is named."""
     user = request.user
@@ -85,9 +82,6 @@ def principal(request: HttpRequest, tenant: Tenant) -> Principal:
     return queries.principal_of_user(request.user, tenant)
 
 
-# ── the site and its switcher ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class TenantSite(Site):
     def extra_urls(self) -> list[Any]:
         return [path("tenant/", self.admin_view(require_POST(self.switch)), name="switch_tenant")]
@@ -128,9 +122,6 @@ def switcher(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": one.name, "link": "#", "icon": "check" if chosen == one else "apartment", "attrs": {"slug": one.slug}}
         for one in mine[:SWITCHER_LENGTH]
     ]
-
-
-# ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class TenantPage(Page):

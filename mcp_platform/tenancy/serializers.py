@@ -129,9 +129,6 @@ class TicketSerializer(serializers.Serializer[Any]):
     expires_in = serializers.IntegerField(help_text="Seconds")
 
 
-# ── credentials in the document: not in `authenticators`, because drf-spectacular loads DRF's views, which load those ─────────────────────
-
-
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself, untyped
     target_class = authenticators.BearerAuthentication
     name = "bearer"

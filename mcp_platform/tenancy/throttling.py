@@ -181,9 +181,6 @@ def _parsed(limit: str) -> limits.RateLimitItem:
     return limits.parse(limit)
 
 
-# ── counters ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class ExactMemory(Storage):
     """Counters of this process. The library's own memory storage can lose an increment when a window ends, and starts a thread for each."""
 

@@ -93,9 +93,6 @@ def _issuer_of(claims: dict[str, Any]) -> TokenIssuer:
     return found[0]
 
 
-# ── key sets ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class _KeySet:
     def __init__(self, url: str) -> None:
         self.url = url

@@ -41,9 +41,6 @@ def users_of(tenant: Tenant | UUID, name: str) -> list[str]:
     return sorted(user for lookup in _lookups for user in lookup(tenant, name))
 
 
-# ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def create_secret(tenant: Tenant, *, name: str, value: str, description: str = "", by: By) -> Secret:
     """Raises Invalid, SecretExists."""
     if not re.fullmatch(NAME_PATTERN, name):
@@ -118,9 +115,6 @@ def _refuse(field: str, message: str, expected: str) -> NoReturn:
     raise Invalid("The secret cannot be taken.", errors=[fault])
 
 
-# ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def resolve(tenant: Tenant | UUID, name: str) -> str:
     """The value that is good now. For the moment of sending only: never store, log or return it. Raises SecretNotFound, SealBroken."""
     return values(tenant, name)[0]
@@ -138,9 +132,6 @@ def values(tenant: Tenant | UUID, name: str) -> tuple[str, ...]:
     overlapping = row.previous and row.previous_until and row.previous_until > now
     tokens = (row.sealed, row.previous) if overlapping else (row.sealed,)
     return tuple(sealing.unseal(token, purpose=PURPOSE) for token in tokens)
-
-
-# ── housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def reseal_all() -> int:

@@ -9,14 +9,10 @@
   let texts = {}, socket = null, last = 0, history = 0, tries = 0, ended = false, person = false, agent = "", online = false, retry = null, typedAt = 0, queue = Promise.resolve();
   const waiting = new Map();  // client_message_id -> {content, node}: said, and not yet acknowledged
 
-  // ── what the browser keeps ──
-
   const random = () => [...crypto.getRandomValues(new Uint8Array(18))].map((n) => n.toString(16).padStart(2, "0")).join("");
   const memory = {};
   const keep = (name, value) => { memory[name] = value; try { localStorage.setItem(`${KEY}.${name}`, value); } catch { /* a browser that keeps nothing */ } };
   const kept = (name) => { try { return localStorage.getItem(`${KEY}.${name}`) || memory[name] || ""; } catch { return memory[name] || ""; } };
-
-  // ── drawing ──
 
   const make = (tag, className, text) => {
     const node = document.createElement(tag);
@@ -187,8 +183,6 @@
     queue = queue.then(() => SHOW[found.by](found, live)).then(down).catch(() => {});
   };
 
-  // ── the socket ──
-
   const status = (key, kind, name) => { el("status").textContent = name || texts[key]; el("dot").className = `dot ${kind}`; };
   const ready = (on) => { el("text").disabled = el("send").disabled = !on; };
 
@@ -298,8 +292,6 @@
     send({ type: "text", text }, text);
     box.focus();
   };
-
-  // ── the page ──
 
   const colour = (value) => {
     if (!/^#[0-9a-f]{6}$/i.test(value)) return;

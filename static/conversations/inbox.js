@@ -27,8 +27,6 @@
   const refuse = (fault) => { el("refused").textContent = fault ? fault.message : ""; el("refused").hidden = !fault; };
   const attempt = async (work) => { refuse(null); try { return await work(); } catch (fault) { refuse(fault); return null; } };
 
-  // ── the queue ──
-
   const name = (item) => (item.user_id.startsWith("web-") ? `Visitor ${item.user_id.slice(4, 8)}` : item.user_id || "Visitor");
   const mine = (item) => item.agent === page.me;
   const TABS = { waiting: (item) => item.status === "waiting", mine, all: () => true };
@@ -161,8 +159,6 @@
     socket("/ws/v1/inbox/", "mcp-inbox.v1", FEED, () => feed, (one) => { feed = one; }, later).catch((fault) => { refuse(fault); later(); });
   };
 
-  // ── the conversation ──
-
   const down = () => { el("talk").scrollTop = el("talk").scrollHeight; };
   const line = (by, text, who, options) => {
     const row = make("div", `mcp-line ${by}`), bubble = make("div", "mcp-bubble");
@@ -269,8 +265,6 @@
     el("show-facts").hidden = !here;
   };
 
-  // ── facts ──
-
   const list = (title, pairs) => {
     if (!pairs.length) return;
     el("facts").append(make("h3", "", title));
@@ -315,8 +309,6 @@
     for (const one of here.notes) { const row = make("li", "", one.text); row.append(make("small", "", `${one.author_name || one.author}, ${time(one.at)}`)); notes.append(row); }
     el("facts").append(notes);
   };
-
-  // ── what agents do ──
 
   const deed = (what, body) => attempt(async () => {
     const id = open;
@@ -387,8 +379,6 @@
 
   const end = async () => { if (await asked(el("end-box"))) await deed("end", { completion: el("end-how").value }); };
 
-  // ── canned responses ──
-
   const language = (texts) => texts[detail.locale] || texts[detail.locale.slice(0, 2)] || texts.en || Object.values(texts)[0] || "";
   const matching = () => {
     const found = /(?:^|\s)\/([\w-]*)$/.exec(el("text").value.slice(0, el("text").selectionStart));
@@ -416,8 +406,6 @@
     box.selectionStart = box.selectionEnd = before.length;
     el("canned").hidden = true;
   };
-
-  // ── keys ──
 
   const step = (by) => {
     const found = shown().map((item) => item.id);

@@ -45,8 +45,6 @@
 
   const clearButtons = () => { for (const row of document.querySelectorAll(".mcp-choices")) row.remove(); };
 
-  // ── the trace ──
-
   const entry = (found) => {
     const row = make("li", "condition" in found ? (found.taken ? "taken" : "") : "remark");
     row.append(make("span", "material-symbols-outlined", "condition" in found ? (found.taken ? "check_circle" : "remove") : "bolt"));
@@ -93,8 +91,6 @@
     el("mcp-current").textContent = `${reply.current_state || ""} · ${reply.status || ""}`;
     down(el("mcp-trace"));
   };
-
-  // ── the socket ──
 
   const SEEN = {
     message: (data) => { if (sent > 0) sent -= 1; else line("user", data.text || data.intent || "…"); },  // what this page said is drawn already

@@ -10,8 +10,6 @@
 
   let chosen = {}, view = {}, summary = null, lists = [], current = "", opened = "", picked = new Map(), everything = false, total = 0, generation = 0;
 
-  // ── the address ──
-
   const readAddress = () => {
     const given = new URLSearchParams(location.search);
     chosen = {};
@@ -45,8 +43,6 @@
     const now = chosen[name] || [];
     choose(name, now.includes(value) ? now.filter((one) => one !== value) : [...now, value]);
   };
-
-  // ── the top: score, matrix, trend ──
 
   const percent = (share) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(share === 1 ? 0 : 1).replace(/\.0$/, "")} %`);
   const variant = (status) => (status.startsWith("non") ? "danger" : status.startsWith("compliant") ? "success" : status ? "warning" : "");
@@ -167,8 +163,6 @@
   };
   const run = () => attempt(async () => { await api("POST", "runs", {}); toast("The check has begun."); await look(); });
 
-  // ── filters ──
-
   const FACETS = [
     ["severity", "Severity", (one) => words(one.key)], ["outcome", "Outcome", (one) => ({ fail: "Fails", not_evaluable: "Not evaluable" })[one.key] || one.key], ["state", "State", (one) => words(one.key)],
     ["category", "Category", (one) => words(one.key)], ["storey", "Storey", (one) => one.name || (one.key === "none" ? "No storey" : one.key)], ["rule", "Rule", (one) => one.name || one.key],
@@ -253,8 +247,6 @@
     const count = Object.values(chosen).flat().length;
     el("filter-count").textContent = count ? `Filters ${count}` : "Filters";
   };
-
-  // ── rows ──
 
   const due = (on) => {
     if (!on) return null;
@@ -450,8 +442,6 @@
     mark();
   };
 
-  // ── one finding ──
-
   const show = async (id) => {
     opened = current = id;
     writeAddress(true);
@@ -471,8 +461,6 @@
     select([]);
     mark();
   };
-
-  // ── many ──
 
   const pick = (one, on) => {
     everything = false;
@@ -513,8 +501,6 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   });
-
-  // ── the whole ──
 
   const draw = () => {
     drawScore(); drawMatrix(); drawTrend(); drawNext(); drawFilters();

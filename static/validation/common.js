@@ -22,8 +22,6 @@ window.Codes = (() => {
   const number = (value) => Number(value).toLocaleString("en").replaceAll(",", "\u202f");
   const later = (work, milliseconds) => { let timer = 0; return (...given) => { clearTimeout(timer); timer = setTimeout(() => work(...given), milliseconds); }; };
 
-  // ── REST ──
-
   const csrf = () => document.querySelector("[name=csrfmiddlewaretoken]").value;
   const ask = async (method, address, body, headers = {}) => {
     const json = body !== undefined && !(body instanceof FormData);
@@ -56,7 +54,6 @@ window.Codes = (() => {
   };
   const attempt = async (work) => { try { return await work(); } catch (fault) { toast(fault.message, "bad"); return undefined; } };
 
-  // ── live ──
   // The page speaks the protocol of plugins: it goes on where the summary was read, so nothing is sent twice and nothing is missed. What it hears
   // is only that there is news; lists are read over REST. When the socket is away the page asks every 15 seconds.
 
@@ -124,8 +121,6 @@ window.Codes = (() => {
   const live = (from, ear) => { stream = from; ears.add(ear); connect(); };
   addEventListener("pagehide", () => { const open = socket; socket = null; if (open) open.close(); });
 
-  // ── long work: a model that is read, a check that runs ──
-
   let following = "";
   const follow = (work, ended) => {
     el("work").hidden = !work;
@@ -146,8 +141,6 @@ window.Codes = (() => {
     };
     setTimeout(look, 300);
   };
-
-  // ── one finding ──
 
   const address = (pattern, id) => pattern.replace("00000000-0000-0000-0000-000000000000", id);
   let opened = "";
@@ -247,8 +240,6 @@ window.Codes = (() => {
     const width = Math.max((right - left) * 1.5, whole[2] * least), height = Math.max((bottom - top) * 1.5, whole[3] * least);
     plan.setAttribute("viewBox", `${(left + right - width) / 2} ${(top + bottom - height) / 2} ${width} ${height}`);
   };
-
-  // ── waivers ──
 
   const askWaiver = (findings) => new Promise((done) => {
     const rules = [...new Set(findings.map((one) => one.rule))], box = el("waiver-box"), form = box.querySelector("form");

@@ -15,8 +15,6 @@ const css = (name) => {
   return `#${[...swatch.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 };
 
-// ── the scene ──
-
 const renderer = new THREE.WebGLRenderer({ antialias: true, alpha: true, preserveDrawingBuffer: true });
 renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
 renderer.localClippingEnabled = true;
@@ -59,8 +57,6 @@ const resize = () => {
   paint();
 };
 new ResizeObserver(resize).observe(stage);
-
-// ── shapes ──
 
 const CORNERS = [0, 1, 2, 0, 2, 3, 4, 6, 5, 4, 7, 6, 0, 4, 5, 0, 5, 1, 1, 5, 6, 1, 6, 2, 2, 6, 7, 2, 7, 3, 3, 7, 4, 3, 4, 0];
 const boxShape = ([ax, ay, az, bx, by, bz]) => ({
@@ -184,8 +180,6 @@ const mark = () => {
   paint();
 };
 
-// ── looking ──
-
 const extent = (elements) => {
   const box = new THREE.Box3();
   for (const one of elements) if (one.box) { box.expandByPoint(new THREE.Vector3(one.box[0], one.box[1], one.box[2]).sub(center)); box.expandByPoint(new THREE.Vector3(one.box[3], one.box[4], one.box[5]).sub(center)); }
@@ -214,8 +208,6 @@ const cut = () => {
   el("cut-at").textContent = full ? "" : `${(height + center.z).toFixed(1)} m`;
   paint();
 };
-
-// ── choosing ──
 
 const ray = new THREE.Raycaster();
 const under = (event) => {
@@ -311,8 +303,6 @@ watchers.add((present) => {
   for (const gid of new Set(present.flatMap((one) => one.selection || []))) { const one = model.byId.get(gid); if (one && one.shape) outline(one, seen, theirs, null); }
   paint();
 });
-
-// ── loading ──
 
 const place = (told) => {
   const kinds = told.classes;

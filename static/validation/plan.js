@@ -8,8 +8,6 @@
   let storeys = [], storey = wanted.get("storey") || "", plan = null, whole = [0, 0, 100, 100], view = [0, 0, 100, 100], chosen = "", finding = "", theirs = [];
   let showRoutes = true, showNames = true, showUnknown = false;
 
-  // ── looking ──
-
   const apply = () => { if (plan) plan.setAttribute("viewBox", view.map((value) => value.toFixed(2)).join(" ")); };
   // The picture keeps its proportions, so the box that is seen is wider or higher than the one that is asked for.
   const seen = () => {
@@ -76,8 +74,6 @@
     tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - 230)}px`;
     tip.style.top = `${Math.min(event.clientY - box.top + 14, box.height - 70)}px`;
   };
-
-  // ── drawing ──
 
   const over = (text) => { el("over").hidden = !text; el("over-text").textContent = text || ""; };
   const draw = async (keep) => {
@@ -172,8 +168,6 @@
     remember();
     await draw(false);
   };
-
-  // ── one element ──
 
   const choose = async (gid, which = "") => {
     chosen = gid;

@@ -84,9 +84,6 @@ REMINDER = flow(
 )
 
 
-# ── the outside: a land register on this machine ────────────────────────────────────────────────────────────────────────────────────
-
-
 class LandRegister(ThreadingHTTPServer):
     """Counts calls, remembers their idempotency keys, waits while `open` is not set, and answers with `status`."""
 
@@ -146,9 +143,6 @@ def land_register(settings: Any) -> Iterator[LandRegister]:
 def register_of(tenant: Tenant, server: LandRegister) -> Integration:
     found: Integration = Integration.objects.create(tenant=tenant, integration_id="land", name="Land register", base_url=server.url)
     return found
-
-
-# ── what must always hold ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def check_log(conversation_id: Any) -> list[Turn]:

@@ -69,9 +69,6 @@ def test_a_text_that_doubles_itself_is_stopped(play: type[Play]) -> None:
     assert len(playing.at.frames[0].variables["text"]) <= 16_384
 
 
-# ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_call_in_the_middle_of_a_list(play: type[Play]) -> None:
     playing = play(doing({**SET, "value": 7}, CALL, SAY)).user("go").calls("crm", order=7).silent()
     assert playing.call.endpoint == "/orders/7"
@@ -129,9 +126,6 @@ def test_an_unmappable_answer_leaves_the_variable_alone(play: type[Play]) -> Non
 def test_a_huge_answer_is_mapped_but_not_kept(play: type[Play]) -> None:
     playing = play(doing(CALL)).user("go").returns({"count": 3, "blob": "x" * 100_000}).bot("n=3")
     assert playing.at.results == {"crm": None}
-
-
-# ── integration states ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def looking_up(*transitions: Json, **config: Json) -> Any:

@@ -51,9 +51,6 @@ def talk(office: Tenant) -> str:
     return f"{BASE}/{services.start(office, flow_id='permit', user_ref='u-1').conversation_id}"
 
 
-# ── talking ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_start_talk_and_read(owner: Caller) -> None:
     begun = owner.post(BASE, {"flow_id": "permit", "user_id": "u-7", "locale": "en"})
     assert begun.status_code == 201
@@ -127,9 +124,6 @@ def test_an_ended_conversation_is_a_conflict_when_the_tenant_wants_it(owner: Cal
     assert (refused.status_code, refused.json()["error_code"]) == (409, "CONVERSATION_ENDED")
 
 
-# ── the list ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def ids(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.content
     return [row["conversation_id"] for row in answer.json()["results"]]
@@ -167,8 +161,6 @@ def test_the_list_without_the_permission_to_operate_needs_a_user(office: Tenant)
     assert len(ids(viewer.get(BASE, user_id="u-1"))) == 1
 
 
-# ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 READS = ("", "/messages", "/events", "/turns/1")
 
 
@@ -198,8 +190,6 @@ def test_anonymous_is_told_how_to_authenticate(talk: str) -> None:
     assert all(answer.headers["WWW-Authenticate"].startswith("Bearer") for answer in answers)
     assert Turn.objects.count() == 1
 
-
-# ── bad input ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NUL = json.dumps("a\x00b")
 BAD_MESSAGES: list[tuple[Any, int, str]] = [

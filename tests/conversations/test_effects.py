@@ -159,9 +159,6 @@ def test_an_outcome_is_delivered_once(office: Tenant) -> None:
     check_log(begun.conversation_id)
 
 
-# ── recovery ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def crash(effect: Effect, attempts: int) -> Effect:
     """As if a worker had died: `attempts` were begun, and the deadline is over."""
     Effect.objects.filter(pk=effect.pk).update(attempts=attempts, deadline=timezone.now() - timedelta(seconds=1))
@@ -277,9 +274,6 @@ def test_a_new_session_that_calls_at_once_gets_its_answer(office: Tenant) -> Non
     assert [one.status for one in check_log(begun.conversation_id)] == ["failed", "done"]
     assert said(begun.conversation_id)[-1] == "It belongs to Ada."
     assert Conversation.objects.get().awaiting == ""
-
-
-# ── addresses ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

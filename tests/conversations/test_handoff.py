@@ -94,9 +94,6 @@ def scene() -> Scene:
     return Scene()
 
 
-# ── into the queue ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_asking_for_a_person_opens_an_entry_on_the_flows_terms(scene: Scene) -> None:
     row = scene.waiting()
     assert (row.status, row.queue, row.priority, row.skills, row.reason) == ("waiting", "permits", 7, ["fire safety"], "asked for")
@@ -188,9 +185,6 @@ def test_the_detail_masks_sensitive_slots(scene: Scene) -> None:
     assert found["ways_back"]["states"] == ["ask", "done", "lounge"]
 
 
-# ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_of_two_agents_one_takes_it(scene: Scene) -> None:
     row = scene.waiting()
 
@@ -267,9 +261,6 @@ def test_passing_it_on(scene: Scene) -> None:
     check_log(scene.id)
 
 
-# ── and back ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_back_to_the_bot_where_it_was(scene: Scene) -> None:
     row = scene.taken()
     done = handoff.resume(scene.tenant, handoff_id=row.pk, by=scene.ada)
@@ -343,9 +334,6 @@ def test_replay_is_live_with_people_too(scene: Scene) -> None:
         at = step.snapshot
 
 
-# ── nobody comes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def overdue(row: Handoff) -> None:
     Handoff.objects.filter(pk=row.pk).update(give_up_at=timezone.now() - timedelta(seconds=1))
 
@@ -379,9 +367,6 @@ def test_giving_up_happens_once_and_not_to_who_was_taken(scene: Scene) -> None:
 def test_no_limit_no_giving_up(scene: Scene) -> None:
     patient = Scene(timeout_seconds=0)
     assert patient.waiting().give_up_at is None
-
-
-# ── beside the log ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_notes_are_for_colleagues(scene: Scene) -> None:

@@ -51,9 +51,6 @@ async def enter(socket: Any, token: str, **subscribe: Any) -> list[dict[str, Any
     return before
 
 
-# ── the inbox ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_the_queue_is_live(scene: Scene, address: str) -> None:
     token = await sync_to_async(key)(scene.tenant, of_role(Role.AGENT))
     async with inbox(address) as socket:
@@ -152,9 +149,6 @@ async def test_bad_frames_close_the_inbox(scene: Scene, address: str, wrong: dic
     assert (found, before[-1]["error_code"]) == (code, error_code)
 
 
-# ── typing ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_typing_is_told_to_the_others(scene: Scene, address: str) -> None:
     url = f"ws://{address}/ws/v1/conversations/{scene.id}/"
     ticket = await sync_to_async(authenticators.issue_ticket)(scene.ada)
@@ -171,9 +165,6 @@ async def test_typing_is_told_to_the_others(scene: Scene, address: str) -> None:
         assert await frame(agent, "typing") == {"type": "typing", "by": "user", "name": "", "active": False}
         await say(agent, type="typing", active="yes")
         assert (await closed(agent))[0] == codes.BAD_FRAME
-
-
-# ── chat pages ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def chat_of(scene: Scene, **more: Any) -> WebChannel:
@@ -358,9 +349,6 @@ async def test_a_visitor_and_an_agent(visit: Visit, scene: Scene) -> None:
         told = (await lines(socket, 1))[0]
         assert (told["by"], told["name"], told["text"]) == ("agent", "Ada", "Hello!")
         assert scene.ada.actor not in json.dumps(told)
-
-
-# ── operations ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_the_progress_of_work_is_pushed(scene: Scene, address: str) -> None:

@@ -58,9 +58,6 @@ def test_the_trace_says_why(play: type[Play]) -> None:
         .user("permit").because("menu", 1, "intent permit with confidence 0.80").because("storeys", 0, "slots.storeys not filled")  # fmt: skip
 
 
-# ── consume once ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_one_message_takes_one_transition(play: type[Play]) -> None:
     document = flow(states={"a": response("A", to("b")), "b": response("B", to("c")), "c": ending("C")})
     play(document).bot("A").user("next").bot("B").waits("b").because("b", 0, "not tried: message already consumed").user("next").bot("C").ends()
@@ -77,9 +74,6 @@ def test_a_condition_state_may_look_at_the_message_that_led_to_it(play: type[Pla
     document = flow(states={"a": response("A", to("b")), "b": choice, "yes": ending("Yes"), "no": ending("No")})
     play(document).user("go").bot("Yes")
     play(document).user("stay").bot("No").because("b", 0, "expression false")
-
-
-# ── nothing fits ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_third_misunderstanding_in_a_row_escalates(play: type[Play]) -> None:
@@ -127,8 +121,6 @@ def test_low_confidence_is_a_transition(play: type[Play]) -> None:
     play(document).user("permit", permit=0.6).bot("Pardon?").because("ask", 1, "confidence 0.60 < 0.7")
     play(document).user("permit", permit=0.8).bot("Yes")
 
-
-# ── bounds and faults ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SPINNING = flow(
     states={
@@ -214,9 +206,6 @@ def test_a_version_that_is_missing_is_said_so() -> None:
     assert step.snapshot.frames == at.frames
 
 
-# ── system commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_restart_forgets_and_begins_again(play: type[Play]) -> None:
     play(GREETING).user("permit").user("Start over!").bot("Hello!", "Permit or fees?").waits("menu").knows()
 
@@ -249,8 +238,6 @@ def test_an_unknown_command_is_refused() -> None:
     at = advance(book, Snapshot(), Started(flow_id="main"), MONDAY).snapshot
     assert (advance(book, at, Command(name="fly"), MONDAY).error or {})["code"] == "VALIDATION_ERROR"
 
-
-# ── timers ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PATIENT = flow(
     states={
@@ -292,8 +279,6 @@ def test_a_misunderstanding_does_not_restart_the_clock(play: type[Play]) -> None
     document = flow(states={"ask": ask, "bye": ending("Bye."), "late": ending("Late.")})
     play(document).wait(seconds=20).user("qwertz").waits("ask").wait(seconds=10).bot("Late.")
 
-
-# ── buttons ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BUTTONS = flow(
     states={

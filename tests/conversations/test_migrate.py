@@ -221,9 +221,6 @@ def test_old_buttons_are_stale_only_where_the_question_is_another() -> None:
     assert move(playing, route(OLD, NEW, MAP)).step.snapshot.frames[0].visit == playing.at.seq + 1
 
 
-# ── the map itself ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("given", "paths"),
     [
@@ -288,9 +285,6 @@ def test_an_empty_conversation_is_nobodys() -> None:
     way = route(OLD, NEW, MAP)
     found = migrate(Snapshot(), way, Book(programs={}, current={}), MONDAY)
     assert isinstance(found, Refused)
-
-
-# ── whatever the flows and the dialogue ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.timeout(600)  # large flows: half a minute alone, minutes on a busy machine

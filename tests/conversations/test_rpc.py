@@ -169,9 +169,6 @@ def test_the_deadline_bounds_the_wait_and_the_turn_still_ends(caller: Caller, te
     assert "Ada" in done.response.text
 
 
-# ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_bad_input_names_every_fault_with_its_path(caller: Caller) -> None:
     before = Turn.objects.count()
     code, info, (bad,) = caller.refused(
@@ -263,9 +260,6 @@ def test_the_rate_limit_holds(caller: Caller, settings: Settings) -> None:
         except grpc.RpcError as fault:
             codes.append(fault.code().name)
     assert codes == ["ok"] * 3 + ["RESOURCE_EXHAUSTED"] * 2
-
-
-# ── the server ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_health_and_reflection(channel: grpc.Channel) -> None:

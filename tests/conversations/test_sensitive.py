@@ -192,8 +192,6 @@ def test_nothing_is_hidden_where_nothing_is_sensitive(office: Tenant) -> None:
     assert not [name for name, text in readers(office, begun.conversation_id).items() if "•••" in text]
 
 
-# ── at rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 ECHOING = flow(
     "echoing",
     states={

@@ -62,8 +62,6 @@ def test_flows_inside_each_other_are_bounded(play: type[Play]) -> None:
     assert len(playing.at.frames) == 10
 
 
-# ── interruptions ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 COUNTED = [{"type": "set_variable", "name": "entered", "expression": "variables.entered + 1"}]
 
 

@@ -156,9 +156,6 @@ def test_a_busy_conversation_costs_a_queued_turn_no_attempt(office: Tenant, monk
     assert services.run_queued(office, conversation_id=begun.conversation_id) == 1
 
 
-# ── failures that contracts name ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_an_unknown_flow_is_refused_or_replaced_by_the_default(office: Tenant) -> None:
     with pytest.raises(errors.FlowNotFound):
         services.start(office, flow_id="nothing")

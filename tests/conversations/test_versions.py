@@ -226,9 +226,6 @@ def test_an_active_plan_is_not_edited(office: Tenant) -> None:
         versions.delete(office, plan_id=plan.pk, by=None)
 
 
-# ── timers and calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def waiting(seconds: int, text: str = "Late.") -> Any:
     wait = {"type": "wait", "config": {"prompt": "Well?", "timeout_ms": seconds * 1000}, "transitions": [to("late", "timeout"), to("done")]}
     return flow("permit", states={"ask": wait, "late": response(text, to("done")), "done": ending()})
@@ -298,9 +295,6 @@ def test_force_leads_states_without_a_counterpart_to_the_fallback(office: Tenant
     assert Conversation.objects.get(pk=here).current_state == "holder"
 
 
-# ── sub-flows ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_sub_flows_on_the_stack_move_too(office: Tenant) -> None:
     outer = flow(
         "outer",
@@ -318,9 +312,6 @@ def test_sub_flows_on_the_stack_move_too(office: Tenant) -> None:
     say(office, here, "Ada")
     assert said(here)[-1] == "Back."
     check_log(here)
-
-
-# ── drains ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_drain_waits_for_its_end_and_then_ends_what_is_left(office: Tenant) -> None:
@@ -383,9 +374,6 @@ def test_a_drain_whose_job_could_not_be_started_is_still_due(office: Tenant, mon
     assert work(office).result["expired"] == 1
 
 
-# ── the way back ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_what_has_not_gone_on_goes_back(office: Tenant) -> None:
     still, gone_on = begin(office, "12"), begin(office)
     before = queries.snapshot_of(Conversation.objects.get(pk=still))
@@ -442,9 +430,6 @@ def test_a_value_that_was_converted_comes_back_as_it_was(office: Tenant) -> None
     assert queries.snapshot_of(Conversation.objects.get(pk=here)).slots == {"storeys": 12}
 
 
-# ── publishing with a policy ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(("policy", "state"), [("migrate_at_wait", "active"), ("force", "active"), ("drain", "active")])
 def test_a_publish_says_what_becomes_of_running_conversations(office: Tenant, policy: str, state: str) -> None:
     begin(office)
@@ -460,9 +445,6 @@ def test_a_roll_back_may_lead_them_too(office: Tenant) -> None:
     flow_services.roll_back(office, flow_id="permit", number=1, live={"policy": "force"}, by=None)
     work(office)
     assert version_of(here) == 1
-
-
-# ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_move_keeps_secrets_sealed() -> None:
@@ -481,9 +463,6 @@ def test_a_move_keeps_secrets_sealed() -> None:
     work(tenant)
     assert queries.snapshot_of(Conversation.objects.get(pk=here)).slots == {"storeys": 4711}
     check_log(here)
-
-
-# ── in one command ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def command(*words: str) -> Any:

@@ -86,9 +86,6 @@ async def press(socket: Any, message_id: str, **postback: Any) -> None:
     await say(socket, type="message", client_message_id=message_id, content={"type": "postback", **postback})
 
 
-# ── what a visitor hears and presses ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_buttons_of_sensitive_slots_work(visit: Visit) -> None:
     async with await opened(visit) as socket:
         await say(socket, type="subscribe", after=0)
@@ -193,9 +190,6 @@ async def test_a_large_frame_ends_a_visitors_socket(visit: Visit) -> None:
     assert (code, before[-1]["error_code"]) == (codes.BAD_FRAME, "PAYLOAD_TOO_LARGE")
 
 
-# ── how many, and how often ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_an_address_has_so_many_sockets(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visitors, "MOST_SOCKETS", 2)
     async with await opened(visit) as first, await opened(visit) as second:
@@ -224,9 +218,6 @@ async def test_who_types_on_and_off_is_not_repeated(visit: Visit, monkeypatch: p
     assert told == [True, False]
 
 
-# ── coming back ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_token_that_has_run_out_brings_nobody_back(chat: WebChannel, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = uuid4().hex
 
@@ -242,9 +233,6 @@ def test_a_token_that_has_run_out_brings_nobody_back(chat: WebChannel, monkeypat
     assert second.conversation_id != first.conversation_id
     assert enter(token).conversation_id == second.conversation_id
     assert Conversation.objects.count() == 2
-
-
-# ── the small client ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_client_watches_for_longer_than_the_window(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,9 +92,6 @@ async def closed(socket: ClientConnection, seconds: float = 5) -> tuple[int, lis
                 return socket.close_code, before
 
 
-# ── watching and talking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_one_talks_and_another_watches(watched: Watched) -> None:
     async with watched.open() as viewer, watched.open() as talker:
         assert viewer.subprotocol == conversation.ConversationSocket.SUBPROTOCOL
@@ -161,9 +158,6 @@ async def test_a_message_that_waits_for_a_call_is_replied_to_later(watched: Watc
     await sync_to_async(check_log)(begun.conversation_id)
 
 
-# ── promises 8 and 9 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_a_client_that_is_cut_fifty_times_misses_nothing(watched: Watched) -> None:
     dice = random.Random(8)
     received: list[int] = []
@@ -221,9 +215,6 @@ async def test_a_client_that_does_not_answer_pings_is_closed_and_can_resume(watc
         while got[-1] < stored[-1]:
             got.append((await frame(socket, "event"))["seq"])
     assert got == stored
-
-
-# ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_viewer_watches_and_does_not_talk(watched: Watched) -> None:
@@ -289,8 +280,6 @@ async def test_other_addresses_and_subprotocols(watched: Watched, address: str) 
     async with connect(watched.url) as socket:  # none is fine
         await watched.enter(socket)
 
-
-# ── frames that are wrong ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BAD_FRAMES = [
     ("not json", consumers.BAD_FRAME, "SCHEMA_ERROR"),

@@ -161,9 +161,6 @@ CHECKS: dict[str, Callable[[Play, str], None]] = {
 }
 
 
-# ── small flows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def asking(rule: Json, *, prompt: Any = "Tell me.", says: str = "Got {{ slots.x }}.", **config: Any) -> Json:
     """Asks for one slot `x`, says what it got, and ends. `config` goes into the asking state; `more` into the flow."""
     more = config.pop("more", {})

@@ -62,7 +62,6 @@ DIALOGUES = [
     dialogue("two choices where one is wanted", asking(COLOURS), "> red or green", "@ ask"),
     dialogue("a number that is no choice", asking(COLOURS), "> 7", "@ ask"),
     dialogue("the choices in plain words", asking(COLOURS, prompt="Which?"), '" Which?|1. red|2. green|3. Ocean blue'),
-    # ── several ──
     dialogue("several choices", asking(MANY), "> red and blue", '= x ["red", "blue"]'),
     dialogue("several choices by number", asking(MANY), "> 1, 3", '= x ["red", "blue"]'),
     dialogue("several numbers without commas", asking(MANY), "> 1 2", '= x ["red", "green"]'),
@@ -79,14 +78,12 @@ DIALOGUES = [
     ),
     dialogue("several are shown with their labels", asking(MANY, says="{{ labels.x }}"), "> red and blue", "< red, Ocean blue"),
     dialogue("none of several", asking(MANY), "> purple", "@ ask"),
-    # ── choices from a list ──
     dialogue("choices from a list", asking(FROM_LIST, more=MENU), '& ["soup", "Fish of the day", "cake"]', "> cake", '= x "cake"'),
     dialogue("a choice from a list by its label", asking(FROM_LIST, more=MENU), "> fish of the day", '= x "fish"'),
     dialogue("a choice from a list by its synonym", asking(FROM_LIST, more=MENU), "> seafood", '= x "fish"'),
     dialogue("a choice from a list by number", asking(FROM_LIST, more=MENU), "> 3", '= x "cake"'),
     dialogue("a choice from a list by button", asking(FROM_LIST, more=MENU), '+ {"slots": {"x": "fish"}}', '= x "fish"'),
     dialogue("an empty list offers nothing", asking(FROM_LIST, more={"variables": {"menu": []}}), "& []", "> cake", "@ ask"),
-    # ── rich messages ──
     dialogue("a button's label is typed", SHOP, '& ["Track it", "Send it back", "Help pages"]', "> Track it", "< On its way."),
     dialogue("a button's number is typed", SHOP, "> 2", "< Here is your label."),
     dialogue("a button's place is typed", SHOP, "> the first one", "< On its way."),

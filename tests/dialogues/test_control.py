@@ -113,7 +113,6 @@ WRITER = steps(
 )
 
 DIALOGUES = [
-    # ── conditions ──
     dialogue(
         "if",
         steps(
@@ -145,7 +144,6 @@ DIALOGUES = [
         "an action under a condition", only(sending("no", when="variables.n > 5"), sending("yes", when="variables.n < 5"), **LIST), "< yes", "< Done."
     ),
     dialogue("a condition of an action that fails is false", only(sending("no", when="variables.items[9] == 'a'"), **LIST), "< Done."),
-    # ── loops ──
     dialogue("for each item", only(setting("out", ADD, for_each="variables.items"), text="{{ variables.out }}", **LIST), "< abc"),
     dialogue(
         "for each with its number",
@@ -250,7 +248,6 @@ DIALOGUES = [
         "< A-B 7 2",
         "< Done.",
     ),
-    # ── variables and slots ──
     dialogue(
         "a variable is set and cleared",
         only(setting("n", "variables.n + 1"), {"type": "clear_variable", "name": "n"}, text="{{ variables.n }}", variables={"n": 5}),
@@ -319,7 +316,6 @@ DIALOGUES = [
         "< Done.",
         '# logged {"name": "seen"}',
     ),
-    # ── sub-flows ──
     dialogue(
         "inputs and outputs",
         only(calling("square", inputs={"n": "6"}, outputs={"out": "square"}), text="{{ variables.out }}", variables={"out": 0}),
@@ -417,7 +413,6 @@ DIALOGUES = [
         "< Your name?",
         beside=(NAME,),
     ),
-    # ── the outside ──
     dialogue(
         "a call",
         only({**CRM, "response_mapping": {"out": "response.name"}}, text="{{ variables.out }}", variables={"out": ""}),
@@ -464,7 +459,6 @@ DIALOGUES = [
         '* {"name": "Ann"}',
         "< Ann",
     ),
-    # ── taking back ──
     dialogue(
         "a cancel takes back what the state did",
         TRIP,
@@ -526,7 +520,6 @@ DIALOGUES = [
         "% cancelled",
         beside=(NAME,),
     ),
-    # ── ratings ──
     dialogue("a rating", RATING, '& ["1", "2", "3", "4", "5"]', "> 4", "< Thanks.", '# rated {"score": 4, "scale": 5}'),
     dialogue("a rating by button", RATING, '+ {"slots": {"stars": 5}}', '# rated {"score": 5}'),
     dialogue("a rating out of range", RATING, "> 9", "< It must be at most 5.", "< How did we do?", "> 5", '# rated {"score": 5}'),
@@ -536,11 +529,9 @@ DIALOGUES = [
     dialogue("a rating without the comment", COMMENT, "> 9", "> no thanks", "< Thanks.", '# rated {"score": 9}'),
     dialogue("nobody is forced to rate", RATING, "> skip", "< Thanks.", '# rated {"declined": true}'),
     dialogue("nobody is forced to rate in German", RATING, "> nein danke", "< Thanks.", '# rated {"declined": true}', locale="de"),
-    # ── texts from a language model ──
     dialogue("a generated text", WRITER, '* {"text": "Good morning, Ann!"}', "< Good morning, Ann!", "@ a", profile={"name": "Ann"}),
     dialogue("no generated text: the template", WRITER, "x INTEGRATION_ERROR", "< We open at 9.", "@ a"),
     dialogue("an empty generated text", WRITER, '* {"text": "  "}', "< We open at 9."),
-    # ── to a person ──
     dialogue(
         "the flow asks for a person",
         steps(
@@ -562,7 +553,6 @@ DIALOGUES = [
         "! resume",
         "< Anything else, tell me.",
     ),
-    # ── in between ──
     dialogue("a pause before a text", only(sending("Thinking…", delay_ms=500)), "< Thinking…", "< Done."),
     dialogue(
         "a loop without waiting comes to an end",

@@ -8,7 +8,6 @@ AGE = {"type": "integer", "minimum": 0, "maximum": 150}
 NAME_TWICE = asking("text", prompt="Your name?", says="Hello {{ slots.x }}, nice to meet you.")
 
 DIALOGUES = [
-    # ── texts ──
     dialogue("a text is taken as it is", NAME_TWICE, "< Your name?", "> Carlos", "< Hello Carlos, nice to meet you.", "@ done (end)"),
     dialogue(
         "a text that is too short is asked for in other words",
@@ -46,7 +45,6 @@ DIALOGUES = [
     dialogue("a value expression must fit the rule", asking(AGE, prefill={"x": "profile.age"}), "< Tell me.", "> 40", "= x 40", profile={"age": 900}),
     dialogue("an empty text is no answer", asking({"type": "text"}), ">  ", "< Sorry, I didn't understand that.", "< Tell me.", "@ ask"),
     dialogue("a sensitive answer is taken", asking({"type": "text", "sensitive": True}), "> secret stuff", '= x "secret stuff"'),
-    # ── numbers ──
     dialogue("a number", asking("integer"), "> 22", "= x 22"),
     dialogue("a number in words", asking("integer"), "> twenty two", "= x 22"),
     dialogue("a number inside a sentence", asking("number"), "> about 3.5 I think", "= x 3.5"),
@@ -66,7 +64,6 @@ DIALOGUES = [
         "< Tell me.",
     ),
     dialogue("an amount of money", asking("money"), "> $1,250.50 please", "= x 1250.5"),
-    # ── yes and no ──
     dialogue("a yes", asking("boolean", says="{{ slots.x | choose('good', 'pity') }}"), '& ["Yes", "No"]', "> sure", "< good"),
     dialogue("a no", asking("boolean", says="{{ slots.x | choose('good', 'pity') }}"), "> nope", "< pity"),
     dialogue("yes and no by number", asking("boolean"), "> 2", "= x false"),
@@ -86,7 +83,6 @@ DIALOGUES = [
         "< Great.",
         "@ yes (end)",
     ),
-    # ── dates and times ──
     dialogue("a date", asking("date"), "> tomorrow", '= x "2026-11-24"'),
     dialogue("a date in German", asking("date"), "> am 3. Dezember 2026", '= x "2026-12-03"', locale="de"),
     dialogue("a time", asking("time"), "> at 5 pm", '= x "17:00"'),
@@ -108,12 +104,10 @@ DIALOGUES = [
         "< 2026-12-01 till 2026-12-05",
     ),
     dialogue("from one hour to another", asking("time_range"), "> from 9:00 to 17:30", '= x {"start": "09:00", "end": "17:30"}'),
-    # ── addresses ──
     dialogue("an e-mail address", asking("email"), "> it's ann@example.com.", '= x "ann@example.com"'),
     dialogue("a broken e-mail address", asking("email"), "> ann@", "< This is not a valid e-mail address.", "< Tell me."),
     dialogue("a phone number", asking("phone"), "> +1 650 253 0000", '= x "+16502530000"'),
     dialogue("a web address", asking("url"), "> see https://example.com/a?b=1", '= x "https://example.com/a?b=1"'),
-    # ── files ──
     dialogue(
         "a file",
         asking("attachment", says="Got {{ slots.x.name }}."),
@@ -135,7 +129,6 @@ DIALOGUES = [
         '^ {"url": "https://f.example.com/2", "content_type": "application/pdf"}',
         "@ done (end)",
     ),
-    # ── too many refused answers ──
     dialogue(
         "a default value after too many refused answers",
         asking(AGE, prompt="Your age?", max_retries=1, default_values={"x": "10"}, default_responses={"x": "I'll say {{ slots.x }}."}),
@@ -173,7 +166,6 @@ DIALOGUES = [
     ),
     dialogue("a good answer in time", asking(AGE, max_retries=2), "> a", "> b", "> 7", "= x 7", "@ done (end)"),
     dialogue("a default that does not fit is none", asking(AGE, max_retries=1, default_values={"x": "900"}), "> a", "> b", "# escalated", "= x null"),
-    # ── confirming ──
     dialogue(
         "a yes confirms",
         asking({"type": "integer", "confirm": "{{ value }}, right?"}),
@@ -202,7 +194,6 @@ DIALOGUES = [
     dialogue(
         "another value instead of a yes", asking({"type": "integer", "confirm": "{{ value }}, right?"}), "> 5", "> 8", "< 8, right?", "> ok", "= x 8"
     ),
-    # ── waiting for anything ──
     dialogue(
         "a turn ends and goes on", steps(("a", say("Hi.", on("any_input", "b"))), ("b", bye("And bye."))), "< Hi.", "@ a", "> whatever", "< And bye."
     ),

@@ -82,7 +82,6 @@ CALLER = steps(
 )
 
 DIALOGUES = [
-    # ── digressions ──
     dialogue(
         "a question in between is answered and the question asked again",
         with_fees(),
@@ -185,7 +184,6 @@ DIALOGUES = [
         "> fees",
         "< Mine.",
     ),
-    # ── commands ──
     dialogue("help", asking("integer"), "> help", '< You can write "restart", "repeat", "cancel", "human" or "stop" at any time.', "< Tell me."),
     dialogue(
         "help, politely",
@@ -212,7 +210,6 @@ DIALOGUES = [
     ),
     dialogue("a person takes over and gives back", asking("integer"), "> human", "> are you there?", "-", "! resume", "< Tell me.", "> 4", "= x 4"),
     dialogue("a command that is an answer", asking({"type": "enum", "choices": ["stop", "go"]}), "> stop", '= x "stop"'),
-    # ── corrections ──
     dialogue("both answers in one sentence", TWO, "> Vienna, 5 storeys", "< A house in Vienna.", "< Anything else?"),
     dialogue("a correction while asking", TWO, "> Vienna", "> no, Berlin", "< How many storeys?", '= city "Berlin"'),
     dialogue(
@@ -270,7 +267,6 @@ DIALOGUES = [
         "< Anything else?",
         beside=({**TWO, "flow_id": "two"},),
     ),
-    # ── doubts ──
     dialogue(
         "two close intents are asked about",
         CLOSE,
@@ -323,7 +319,6 @@ DIALOGUES = [
         "> order status",
         "< How many?",
     ),
-    # ── nothing understood ──
     dialogue("not understood", CLOSE, "> zzz", "< Sorry, I didn't understand that.", "< What can I do?"),
     dialogue(
         "the third time in a row",
@@ -374,7 +369,6 @@ DIALOGUES = [
         "< What?",
         "< Go?",
     ),
-    # ── the tenant's own ──
     dialogue("a tenant's handler works in every flow", asking("integer"), "> are you open", "< From 9 to 5.", "< Tell me.", tenant=HOUSE),
     dialogue("a tenant's words", CLOSE, "> zzz", "< Beg your pardon?", "< What can I do?", tenant=HOUSE),
     dialogue("a tenant's words with facts", asking(AGE), "> 200", "< No more than 150!", "< Tell me.", tenant=HOUSE),
@@ -427,7 +421,6 @@ DIALOGUES = [
         beside=(TABLE,),
         tenant={"intents": HOUSE["intents"], "global_handlers": {"b": {"on": "intent", "value": "hours", "mode": "push", "flow_id": "table"}}},
     ),
-    # ── other flows ──
     dialogue(
         "words start another flow and come back",
         CLOSE,
@@ -467,7 +460,6 @@ DIALOGUES = [
         "< How many?",
         beside=(TABLE,),
     ),
-    # ── the client's program ──
     dialogue(
         "an event has a handler",
         asking("integer", more={"global_handlers": {"idle": {"on": "event", "value": "idle", "response_templates": {"default": "Still there?"}}}}),
@@ -484,7 +476,6 @@ DIALOGUES = [
         "? closed",
         "< Closed.",
     ),
-    # ── time ──
     dialogue(
         "silence",
         steps(
@@ -506,7 +497,6 @@ DIALOGUES = [
         "> here",
         "< Fine.",
     ),
-    # ── cancelling ──
     dialogue("cancel leaves the flow on top", CALLER, "> x", "< Your name?", "> cancel", "< Cancelled.", "< Back.", beside=(SUB,)),
     dialogue("cancel everything", CALLER, "> x", "> cancel everything", "< Cancelled.", "% cancelled", beside=(SUB,)),
     dialogue(

@@ -118,9 +118,6 @@ def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
         running.result(60)
 
 
-# ── the outside ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class CountingRegister(ThreadingHTTPServer):
     """A land register that counts what it was asked, by idempotency key, and takes `seconds` for each answer."""
 

@@ -101,9 +101,6 @@ def dismiss_the_reaper() -> None:
         _reaper = None
 
 
-# ── PostgreSQL and Redis ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Postgres:
     """A cluster of its own, with a role that is no superuser: row-level security is in force."""
 
@@ -191,9 +188,6 @@ def listens(port: int) -> bool:
     with closing(socket.socket()) as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-# ── the platform's own processes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Node:

@@ -143,8 +143,6 @@ def test_a_second_signal_ends_it_at_once(embedded: Plant) -> None:
     assert node.wait(15) == 0
 
 
-# ── gRPC ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 GRPC = pytest.mark.parametrize("command", [("rungrpc",), ("serve", "--no-migrate", "--grpc")], ids=lambda command: command[0])
 
 

@@ -36,9 +36,6 @@ def faults(document: Any) -> list[tuple[str, str]]:
     return [(problem.path, problem.code) for problem in problems]
 
 
-# ── good documents ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("document", samples.good_flows(), ids=lambda document: document["flow_id"])
 def test_samples_parse_and_survive_the_round_trip(document: dict[str, Any]) -> None:
     flow, problems = definition.parse(document)
@@ -170,8 +167,6 @@ def test_canonical_text_does_not_depend_on_the_order_of_keys() -> None:
     assert definition.canonical(one) == definition.canonical(other) == '{"a":{"ä":[1,2]},"b":1}'
     assert len(definition.digest(definition.canonical(one))) == 64
 
-
-# ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ASK = "$.states.ask.config"
 FAULTS: list[tuple[str, Any, str, str]] = [

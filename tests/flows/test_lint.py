@@ -56,9 +56,6 @@ def codes(document: dict[str, Any], **known: Any) -> list[tuple[str, str]]:
     return [(problem.code, problem.path) for problem in problems(document, **known)]
 
 
-# ── good flows ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("document", samples.good_flows(), ids=lambda document: document["flow_id"])
 def test_samples_are_clean(document: dict[str, Any]) -> None:
     assert problems(document, known_flows={"address"}, known_integrations={"crm"}) == []
@@ -87,8 +84,6 @@ def test_a_thousand_states_are_checked_in_time() -> None:
     assert lint.check(parsed) == []
     assert time.thread_time() - began < 15  # seconds of computing; a check of every pair would take minutes
 
-
-# ── references ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 GOTO = {"type": "clear_variable", "name": "v", "on_error": "goto", "goto": "nowhere"}
 MISSING: list[tuple[dict[str, Any], str, str]] = [
@@ -131,9 +126,6 @@ def test_masked_handlers_are_handlers_or_commands() -> None:
     document = flow(a=say())
     document["states"]["a"]["config"]["masked_handlers"] = ["human", "hep"]
     assert codes(document) == [("unknown_handler", "$.states.a.config.masked_handlers")]
-
-
-# ── structure ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_states_that_nothing_reaches() -> None:
@@ -218,8 +210,6 @@ def test_integration_states_need_both_branches() -> None:
     assert codes(other, known_integrations={"crm"}) == [("no_success_branch", "$.states.a.transitions")]
 
 
-# ── loops ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 COUNT = {"type": "set_variable", "name": "n", "expression": "variables.n + 1"}
 CALL = {"type": "call_integration", "integration_id": "crm", "endpoint": "/"}
 LOOPS: list[tuple[str, dict[str, Any], str]] = [
@@ -270,8 +260,6 @@ def test_loops_are_shown() -> None:
     assert problem.severity is Severity.ERROR
 
 
-# ── types ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 TYPED: list[tuple[dict[str, Any], str, str]] = [
     (flow(a=say("Hi", guard("end", "1 + 1"), ALWAYS)), "not_bool", "$.states.a.transitions[0].expression"),
     (flow(a=say("{{ variables.x }}")), "bad_template", "$.states.a.config.response_templates"),
@@ -307,8 +295,6 @@ def test_values_that_fit_their_variable(variables: dict[str, Any], expression: s
 def test_messages_of_slots_may_show_the_value() -> None:
     assert codes(flow(slots={"x": {"message": "{{ value }} is not good."}}, a=ask("x"))) == []
 
-
-# ── what is filled when it is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 X = "{{ slots.x }}"
 
@@ -386,8 +372,6 @@ def test_handlers_may_fire_before_anything_is_filled() -> None:
     assert codes(flow(a=ask("x"), GLOBAL_HANDLERS={"h": handler})) == [("maybe_unset_slot", "$.global_handlers.h.response_templates")]
 
 
-# ── details ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 DETAILS: list[tuple[dict[str, Any], str, str]] = [
     (flow(slots={"x": "enum"}, a=ask("x")), "no_choices", "$.slots.x.choices"),
     (flow(slots={"x": {"type": "enum", "choices": ["a", "A"]}}, a=ask("x")), "duplicate", "$.slots.x.choices"),
@@ -429,9 +413,6 @@ def test_errors_come_before_warnings() -> None:
     assert set(severities) == {Severity.ERROR, Severity.WARNING}
 
 
-# ── broken documents ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_faults_of_shape_do_not_hide_missing_states_and_loops() -> None:
     document = flow(a=say("Hi", guard("ned", "true")), b=say("Hi", guard("b", "true")))
     document["states"]["c"] = {"type": "tlak"}
@@ -449,8 +430,6 @@ def test_a_good_document_is_parsed_and_checked() -> None:
     assert found == []
     assert parsed is not None
 
-
-# ── the documentation ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "protocol" / "flow.md"
 

@@ -36,9 +36,6 @@ def paths(refused: PlatformError) -> list[str]:
     return [fault["path"] for fault in refused.details["errors"]]
 
 
-# ── drafts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_flow_grows_piece_by_piece_until_it_can_be_published(tenant: Tenant, author: User) -> None:
     flow = services.create_flow(tenant, flow_id="hello", name="Hello", by=author)
     assert (flow.rev, flow.problem_count > 0) == (1, True)
@@ -171,9 +168,6 @@ def test_of_many_savers_at_once_exactly_one_wins() -> None:
     assert verify_chain(tenant) == []
 
 
-# ── states and transitions one by one ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_renamed_state_takes_the_transitions_that_point_at_it_along(tenant: Tenant, author: User) -> None:
     flow = factories.draft(tenant)
     ask = State.objects.get(flow=flow, name="ask")
@@ -249,9 +243,6 @@ def test_unknown_fields_are_refused(tenant: Tenant, author: User) -> None:
     assert paths(refused.value) == ["$.nmae"]
 
 
-# ── import and export ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("document", [GREETING, PERMIT_DESK], ids=["greeting", "permit desk"])
 def test_export_and_import_give_the_same_bytes_again(tenant: Tenant, author: User, codes: None, document: dict[str, Any]) -> None:
     flow_id = document["flow_id"]
@@ -283,9 +274,6 @@ def test_import_does_not_overwrite_unless_told(tenant: Tenant, author: User) -> 
 def test_a_word_of_the_api_is_no_flow_id(tenant: Tenant, author: User) -> None:
     with pytest.raises(errors.NameTaken):
         services.import_flow(tenant, document=greeting("import"), by=author)
-
-
-# ── publish, roll back, archive ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_publish_freezes_the_draft_and_points_production_at_it(tenant: Tenant, author: User) -> None:
@@ -428,9 +416,6 @@ def test_diff_says_what_changed(tenant: Tenant, author: User) -> None:
     assert services.diff(tenant, flow_id="greeting", before=1, after=1) == ()
 
 
-# ── environments ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_one_environment_is_the_default(tenant: Tenant, author: User) -> None:
     factories.draft(tenant)
     services.create_environment(tenant, name="staging", by=author)
@@ -459,8 +444,6 @@ def test_an_environment_has_a_name_of_its_own(tenant: Tenant, author: User) -> N
     with pytest.raises(errors.FieldsRefused):
         services.create_environment(tenant, name="two words", by=author)
 
-
-# ── tenants ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FOREIGN: dict[str, Callable[[Tenant, State, Transition], object]] = {
     "save": lambda tenant, *_: services.save_draft(tenant, flow_id="greeting", document=greeting(), by=None),

@@ -76,8 +76,6 @@ def test_what_was_read_is_written_and_read_again() -> None:
     assert tenant_definition.parse(tenant_definition.export(flow)) == (flow, [])
 
 
-# ── saved ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 db = pytest.mark.django_db
 
 
@@ -137,9 +135,6 @@ def test_words_start_another_flow(tenant: Tenant) -> None:
     assert answer.reply["current_state"] == "ask"
     last = talking.process_message(tenant, conversation_id=talk.conversation_id, content={"type": "text", "text": "Ann"})
     assert said(last) == ["Hello Ann!", "Well?"]
-
-
-# ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @db

@@ -106,9 +106,6 @@ def web() -> Iterator[Web]:
         thread.join()
 
 
-# ── gRPC ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def descriptor_set() -> Any:
     """registry.v1.Registry in two files: Find (no side effects), Slow, Watch (a stream)."""
     from google.protobuf import descriptor_pb2

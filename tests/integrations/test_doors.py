@@ -40,9 +40,6 @@ def call(**more: Any) -> Call:
     return Call(effect_id="e1", step_key="1:x", integration_id="crm", timeout_ms=1_000, **told)
 
 
-# ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_trial_shows_what_was_sent_and_what_came_back(tenant: Tenant, web: Web, crm: Crm, client: Client, secret: Callable[..., str]) -> None:
     secret()
     crm(authentication={"type": "bearer", "secret": "CRM_TOKEN"})
@@ -78,9 +75,6 @@ def test_who_may_try_and_who_may_keep(tenant: Tenant, web: Web, crm: Crm, client
     assert (kept.status_code, len(web.got), Stub.objects.count()) == (403, 1, 0)
     headers = factories.bearer(tenant, ["integrations:read", "integrations:write"])
     assert client.post(f"{API}/try", {}, content_type="application/json", headers=headers).status_code == 403
-
-
-# ── stubs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_trial_is_kept_and_answers_in_its_place(tenant: Tenant, web: Web, crm: Crm, client: Client) -> None:
@@ -149,9 +143,6 @@ def test_stubs_over_rest(tenant: Tenant, crm: Crm, client: Client) -> None:
     assert not Stub.objects.exists()
 
 
-# ── health ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def ends(effect: Effect, number: int, status: str, *, ms: int = 10, code: str = "", hours: float = 0, **more: Any) -> None:
     Effect.objects.create(
         tenant=effect.tenant, turn=effect.turn, conversation=effect.conversation, effect_id=f"x{number}", step_key=f"x{number}", integration_id="crm",
@@ -184,8 +175,6 @@ def test_health_without_calls(tenant: Tenant, crm: Crm, client: Client) -> None:
     told = client.get(f"{API}/health", headers=factories.bearer(tenant)).json()
     assert (told["calls"], told["success_rate"], told["p50_ms"], told["breaker"]["state"]) == (0, None, None, "closed")
 
-
-# ── the admin ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FORM = {
     "name": "Customer register",
@@ -287,9 +276,6 @@ def test_the_page_of_health_tries_and_keeps(tenant: Tenant, web: Web, ended: Eff
     viewer = staff(Client(), tenant, Role.VIEWER)
     assert b'id="try"' not in viewer.get(reverse("admin:conversations_integrationhealth_change", args=(row.pk,))).content
     assert viewer.post(reverse("admin:conversations_integrationhealth_try", args=(row.pk,)), given).status_code == 403
-
-
-# ── the allow-list of a tenant ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_only_an_operator_of_the_platform_opens_private_addresses(tenant: Tenant, client: Client) -> None:

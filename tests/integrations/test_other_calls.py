@@ -19,8 +19,6 @@ Crm = Callable[..., Integration]
 ORDER = "query Order($id: ID!) { order(id: $id) { state } }"
 CANCEL = 'mutation Cancel($id: ID!) { cancel(id: $id, why: "query") { state } }'
 
-# ── GraphQL ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 @pytest.fixture
 def orders(crm: Crm) -> Integration:
@@ -66,9 +64,6 @@ def test_an_operation_that_the_integration_does_not_keep(tenant: Tenant, web: We
 )
 def test_only_queries_may_be_repeated(orders: Integration, endpoint: str, repeatable: bool) -> None:
     assert effects.may_repeat(orders, {"endpoint": endpoint}) is repeatable
-
-
-# ── gRPC ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -239,9 +234,6 @@ def test_nobody_there(tenant: Tenant, land: Registry) -> None:
     assert (heard.well, heard.again) == (False, True)
 
 
-# ── tools of the platform ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 def house(tenant: Tenant) -> Integration:
     return flows.save_integration(tenant, integration_id="crm", fields={"type": "tool", "options": {"tools": ["echo"]}}, create=True, by=None)
@@ -259,9 +251,6 @@ def test_a_tool_that_is_none(tenant: Tenant, house: Integration) -> None:
     assert ask(tenant, "teleport").outcome.code == "TOOL_NOT_FOUND"
     with pytest.raises(FieldsRefused):
         flows.save_integration(tenant, integration_id="crm", fields={"options": {"tools": ["teleport"]}}, by=None)
-
-
-# ── the adaptor ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def adaptor(request: Any) -> Reply:

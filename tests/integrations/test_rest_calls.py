@@ -96,9 +96,6 @@ def test_every_call_carries_its_key_and_the_correlation(tenant: Tenant, web: Web
     assert (web.got[0].headers["idempotency-key"], web.got[0].headers["x-correlation-id"]) == ("k-17", "c-17")
 
 
-# ── who we say we are ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("how", "header", "expected"),
     [
@@ -228,9 +225,6 @@ def test_a_token_that_is_not_given(tenant: Tenant, web: Web, crm: Crm, secret: C
     web.answer = lambda _: Reply(status=400, body={"error": "invalid_client", "error_description": "s3cret-value is wrong"})
     outcome = ask(tenant, "x").outcome
     assert outcome.error == "The token endpoint answered 400 (invalid_client) and gave no token."
-
-
-# ── what an answer means ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

@@ -159,9 +159,6 @@ def test_two_jobs_of_the_same_try_make_one_call(talk: Callable[..., Effect], web
     assert (len(web.got), effect.status) == (2, "succeeded")
 
 
-# ── how long ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def heard(wait_ms: int = 0) -> Heard:
     return Heard(outcome=Outcome(success=False), again=True, wait_ms=wait_ms)
 
@@ -185,9 +182,6 @@ def test_what_the_other_side_asks_for_is_granted_within_bounds() -> None:
 def test_a_policy_that_makes_no_sense_is_made_to() -> None:
     policy = retries.policy_of({"max_attempts": 99, "backoff_ms": "soon"}, {"max_backoff_ms": -1, "idempotent": "yes"})
     assert (policy.max_attempts, policy.backoff_ms, policy.max_backoff_ms, policy.idempotent) == (5, 200, 0, None)
-
-
-# ── the breaker ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture

@@ -109,9 +109,6 @@ def test_keys_are_rotated(tenant: Tenant, settings: Any) -> None:
         services.resolve(tenant, "CRM_TOKEN")
 
 
-# ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_rest_takes_a_value_and_never_gives_one(tenant: Tenant, client: Client) -> None:
     headers = factories.bearer(tenant)
     created = client.post("/api/v1/secrets", {"name": "CRM_TOKEN", "value": VALUE}, content_type="application/json", headers=headers)

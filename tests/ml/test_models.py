@@ -131,9 +131,6 @@ def test_promoting_the_champion_changes_nothing(tenant: Tenant) -> None:
     assert services.roll_back(tenant, model_id=two.pk, by=None).pk == one.pk
 
 
-# ── tampering ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_other_bytes_are_refused(tenant: Tenant) -> None:
     row = trained(tenant)
     ModelArtifact.objects.filter(model=row).update(content=b"evil")
@@ -190,9 +187,6 @@ def test_models_are_signed_anew(tenant: Tenant, settings: Any) -> None:
     assert queries.content(tenant, row.pk) == b"weights"
     with pytest.raises(ArtifactRefused):
         queries.content(tenant, forged.pk)
-
-
-# ── tenants and doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_another_tenants_models_do_not_exist(tenant: Tenant) -> None:

@@ -111,9 +111,6 @@ def test_a_text_of_two_intents_is_reported() -> None:
     assert learned.choices["conflicting"] == ["where is my parcel"]
 
 
-# ── what is stored ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def arrays_of(model: IntentModel) -> dict[str, Any]:
     with np.load(io.BytesIO(to_bytes(model))) as found:
         return {name: found[name] for name in found.files}
@@ -159,9 +156,6 @@ def test_pickles_are_never_opened(learned: training.Learned) -> None:
         from_bytes(stored({**arrays_of(learned.model), "labels": labels}))
     with pytest.raises(Unusable):
         from_bytes(pickle.dumps(["x"]))
-
-
-# ── the sentence model ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_same_words_give_the_same_vector_alone_or_among_others() -> None:

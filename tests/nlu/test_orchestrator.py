@@ -113,8 +113,6 @@ def test_under_the_lock_only_what_is_known_already_counts(service: Service) -> N
     assert len(service.asked) == 1
 
 
-# ── texts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 REQUEST = {"kind": "generate", "timeout_ms": 2_000, "request": {"prompt": "Greet Ada", "locale": "de", "channel": "web", "context": {"n": 1}}}
 
 

@@ -145,9 +145,6 @@ def test_models_of_another_tenant_do_not_answer(tenant: Tenant) -> None:
     assert champions.model_of(stranger.pk, "shop") is None
 
 
-# ── what was not understood ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def missed(tenant: Tenant) -> None:
     for text in ("do you sell gift cards", "can I buy a gift card", "gift cards?", "my garden is full of snails"):
         begun = services.start(tenant, flow_id="shop")
@@ -188,9 +185,6 @@ def test_sensitive_words_are_not_shown(tenant: Tenant) -> None:
     say(tenant, begun.conversation_id, "I want my money back")
     say(tenant, begun.conversation_id, "it is nineteen eighty four I think")
     assert all("nineteen" not in one.text for group in understanding.unhandled(tenant, flow_id="shop") for one in group.utterances)
-
-
-# ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_doors(tenant: Tenant) -> None:

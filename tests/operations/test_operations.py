@@ -185,9 +185,6 @@ def test_killed_in_the_middle_it_is_done_by_another_worker(kind: dict[str, Any])
     assert run(row, attempt=1).result == {"sum": 3}
 
 
-# ── whose business it is ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_who_may_see_and_stop_it(tenant: Tenant, kind: dict[str, Any]) -> None:
     row = started(tenant)
     stranger = TenantFactory.create(slug="elsewhere")

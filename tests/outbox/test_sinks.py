@@ -23,9 +23,6 @@ def office(db: None) -> Tenant:
     return TenantFactory.create()
 
 
-# ── Redis ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_without_redis_there_is_no_redis_endpoint(office: Tenant, settings: Any) -> None:
     settings.OUTBOX_REDIS_URL = ""
     with pytest.raises(EndpointRefused) as refused:
@@ -62,8 +59,6 @@ def test_a_redis_that_is_away_is_tried_again(office: Tenant, settings: Any) -> N
     assert (row.status, row.attempts) == ("pending", 1)
     assert row.last_error.startswith("Redis")
 
-
-# ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 needs_kafka = pytest.mark.skipif(not kafka.is_installed(), reason="needs the package confluent-kafka (requirements-dev.txt has it)")
 

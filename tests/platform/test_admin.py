@@ -96,9 +96,6 @@ def buttons(office: Tenant) -> list[str]:
     ]
 
 
-# ── who gets in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_superuser_opens_every_page(office: Tenant) -> None:
     client = signed_in(UserFactory.create(is_superuser=True))
     for address in [*map(reverse, lists()), *details(office)]:
@@ -172,9 +169,6 @@ def test_switching_tenants_narrows_the_lists_and_takes_only_own_ones(office: Ten
     assert "greeting" not in shown
     assert client.post(reverse("admin:switch_tenant"), {"tenant": stranger.slug}).status_code == 404
     assert client.post(reverse("admin:switch_tenant"), {"tenant": "", "next": "https://elsewhere.example/"}).headers["Location"] == "/admin/"
-
-
-# ── saving ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def fields_of(page: str) -> dict[str, str]:
@@ -292,9 +286,6 @@ def test_a_key_is_shown_in_the_answer_to_its_creation_and_nowhere_else(office: T
 def test_nobody_gives_a_key_more_than_they_have(office: Tenant) -> None:
     client = signed_in(member(office, Role.OPERATOR))
     assert client.get(reverse("admin:tenancy_apikey_add")).status_code == 403
-
-
-# ── cheap pages ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def large(count: int) -> dict[str, Any]:

@@ -29,9 +29,6 @@ def office(db: None) -> Iterator[Office]:
         yield made
 
 
-# ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("door", [doors.wsgi, doors.asgi], ids=["wsgi", "asgi"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_bad_request_is_refused(row: Bad, door: Callable[..., Answer], office: Office) -> None:
@@ -72,9 +69,6 @@ def test_a_fault_of_ours_is_a_problem_document_too(
     assert b"secret cause" not in answer.body
 
 
-# ── sockets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("row", [*sockets.ROWS, *building.SOCKETS], ids=str)
 def test_a_bad_socket_is_refused(row: BadSocket, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_platform.sockets.AUTHENTICATE_SECONDS", 10.0 if row.by or row.frames else 0.05)
@@ -100,9 +94,6 @@ def test_a_ticket_opens_no_door_of_the_neighbour(office: Office) -> None:
     ticket = authenticators.issue_ticket(authenticators.authenticate_bearer(office.token("neighbour"), address="127.0.0.1"))
     end = sockets.end_of(BadSocket("", (), 4404, "", by="", to=f"conversations/{{conversation}}/?ticket={ticket}"), office)
     assert (end.code, end.error["error_code"]) == (4404, "CONVERSATION_NOT_FOUND")
-
-
-# ── the tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_row_has_a_name_of_its_own() -> None:

@@ -52,9 +52,6 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         redis_urls.parse(url)
 
 
-# ── a real Sentinel ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Watched:
     """A master, a replica and one sentinel that watches them."""
 

@@ -278,9 +278,6 @@ HOT = {"POST conversations", "POST conversations/{conversation_id}/messages"}  #
 STANDS_FOR = {"{sketch}": "{flow_id}", "{active_plan_id}": "{plan_id}", "{champion_id}": "{model_id}", "{format}": "{name}"}  # in the routes
 
 
-# ── what there is to walk ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     path: str  # with {names} for converters
@@ -324,9 +321,6 @@ def test_every_route_and_method_has_an_entry() -> None:
     there = {f"{method} {path}" for path, route in ROUTES.items() for method in route.methods}
     walked = [f"{call.method} {route_of(call).path}" for call in CALLS]
     assert sorted(walked) == sorted(there)
-
-
-# ── the two tenants ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,9 +460,6 @@ doors = pytest.mark.parametrize("enter", [by_key, by_session])
 Doors: TypeAlias = Any
 
 
-# ── the walk over REST ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @walk
 @doors
 def test_the_owner_may(call: Call, enter: Doors, world: World) -> None:
@@ -539,9 +530,6 @@ def test_another_tenant_cannot_be_chosen(world: World) -> None:
         assert OURS not in json.dumps(answer.json().get("results"))
 
 
-# ── what is open to anybody who holds a report or a link ────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("call", [call for call in CALLS if call.call in walked_reports.PUBLIC], ids=str)
 def test_a_public_door_tells_anonymous_no_names(call: Call, world: World) -> None:
     before = stored()
@@ -559,8 +547,6 @@ def test_a_guessed_token_opens_nothing(door: str, world: World) -> None:
     assert OURS.encode() not in answer.content
     assert stored() == before
 
-
-# ── the walk through the admin ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PAGES = dict(admin.site._registry)
 OF_THE_PLATFORM: tuple[type[Model], ...] = (Group, User)  # for superusers; no set: every test process must see the same order
@@ -647,9 +633,6 @@ def test_strangers_cannot_try_our_flows(world: World) -> None:
     answer = client.post(f"/admin/{TRY}start/", {"tenant": "ours-office", "flow": "ours-flow", "flow_id": "ours-flow"})
     assert OURS.encode() not in answer.content
     assert stored(world.ours) == before
-
-
-# ── the walk through the socket ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")

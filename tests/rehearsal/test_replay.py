@@ -87,9 +87,6 @@ def causes(counts: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(one["cause"], one["detail"], one["count"]) for one in counts["causes"]]
 
 
-# ── the same version ──
-
-
 def test_an_unchanged_draft_changes_nothing(office: Tenant) -> None:
     published(office, PERMIT)
     for texts in (["12", "yes"], ["hello", "500", "7", "no"], ["12"], [{"type": "command", "text": "restart"}, "3"]):
@@ -137,9 +134,6 @@ def test_buttons_and_timers_are_translated(office: Tenant) -> None:
     entry = [{"type": "log_event", "name": "seen"}]
     save(office, changed(REMINDER, ask={"entry_actions": entry}, late={"entry_actions": entry}))
     assert play(office, "reminder")[1]["same"] == 1
-
-
-# ── causes ──
 
 
 def test_only_words_differ(office: Tenant) -> None:
@@ -212,9 +206,6 @@ def test_a_turn_that_fails_now(office: Tenant) -> None:
     assert [(one["cause"], one["detail"].split(" ")[0]) for one in counts["causes"]] == [("error", "STATE_EXECUTION_ERROR")]
 
 
-# ── choosing, going on, stopping ──
-
-
 def test_conversations_are_chosen(office: Tenant) -> None:
     published(office, PERMIT)
     for _ in range(3):
@@ -276,9 +267,6 @@ def test_a_stranger_sees_no_replay(office: Tenant) -> None:
         records.replay(TenantFactory.create(), made.pk)
 
 
-# ── secrets ──
-
-
 def test_sensitive_values_are_masked(office: Tenant) -> None:
     document = changed(SAFE, end=ending("Your pin is {{ slots.pin }}."))
     published(office, document)
@@ -290,9 +278,6 @@ def test_sensitive_values_are_masked(office: Tenant) -> None:
     assert "4711" not in str(row.diff) + row.detail
     assert (row.diff or {})["turns"][2]["said"] == "•••"
     assert (row.diff or {})["turns"][2]["after"]["slots"]["pin"] == "•••"
-
-
-# ── what if ──
 
 
 def test_what_if_the_user_had_said_something_else(office: Tenant) -> None:
@@ -315,9 +300,6 @@ def test_what_if_leaves_no_trace(office: Tenant) -> None:
     assert (Turn.objects.count(), ConversationEvent.objects.count()) == before
 
 
-# ── rebuild ──
-
-
 def test_whole_logs_are_found_whole(office: Tenant) -> None:
     published(office, PERMIT)
     talk(office, "permit", "12", "yes")
@@ -335,9 +317,6 @@ def test_a_log_that_does_not_fold_to_its_snapshot_is_found(office: Tenant) -> No
 
 def test_a_record_begins_with_a_start() -> None:
     assert replay.rerun(replay.Record(conversation_id="x", moments=()), None).skipped != ""  # type: ignore[arg-type]  # never looked at
-
-
-# ── a conversation becomes a test ──
 
 
 def test_a_conversation_becomes_a_test_that_passes(office: Tenant) -> None:

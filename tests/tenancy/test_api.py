@@ -135,9 +135,6 @@ def test_a_view_that_forgot_its_permissions_lets_nobody_in(tenant: Tenant) -> No
         Forgetful.as_view()(RequestFactory().get("/", headers=bearer(tenant)))
 
 
-# ── credentials at the door ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer mcp_x", "Bearer \xff", "bearer nonsense"])
 def test_a_malformed_header_is_401(tenant: Tenant, client: Client, header: str) -> None:
     answer = client.get("/api/v1/tenant", headers={"Authorization": header})
@@ -195,9 +192,6 @@ def test_a_request_leaves_no_scope_behind(tenant: Tenant) -> None:
             client.credentials(HTTP_AUTHORIZATION=bearer(tenant)["Authorization"])
         assert client.get("/api/v1/tenant").status_code == 200
         assert scope.current() == scope.NOBODY
-
-
-# ── what they do ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_tenant(tenant: Tenant) -> None:
@@ -304,9 +298,6 @@ def test_the_audit_list(tenant: Tenant, rows: dict[str, Any], owner: User) -> No
     assert client.get("/api/v1/audit?since=2099-01-01T00:00:00Z").json()["count"] == 0
     assert client.get("/api/v1/audit?ordering=number&limit=1").json()["results"][0]["number"] == 1
     assert client.get("/api/v1/audit/verification").json() == {"intact": True, "faults": []}
-
-
-# ── tickets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture

@@ -116,9 +116,6 @@ def test_a_connection_that_was_told_nothing_shows_nothing(two: tuple[Tenant, Ten
     assert names() == set()
 
 
-# ── what was told, and when it is told again ────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every value that the server was told."""
@@ -286,9 +283,6 @@ def test_threads_that_share_the_pool_never_see_each_other(committed: list[Tenant
     for thread in threads:
         thread.join()
     assert wrong == []
-
-
-# ── the door ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_view_that_forgets_the_tenant_still_shows_only_its_own(two: tuple[Tenant, Tenant], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,6 @@ async def test_an_asgi_application_starts_closed_and_tasks_do_not_mix() -> None:
     assert seen == [(scope.NOBODY, True)] * 5
 
 
-# ── pages for staff ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def scope_of(user: User | AnonymousUser, path: str = "/admin/") -> str:
     request = RequestFactory().get(path)
     request.user = user

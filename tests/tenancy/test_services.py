@@ -60,9 +60,6 @@ def test_all_faulty_settings_are_named(tenant: Tenant, owner: User) -> None:
     assert paths == ["ended_conversation", "colour", "default_flow"]
 
 
-# ── members ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_somebody_new_gets_an_account_without_a_password(tenant: Tenant, owner: User) -> None:
     member = services.invite_member(tenant, username="nina", email="nina@example.org", role=Role.EDITOR, by=owner)
     assert not member.user.has_usable_password()

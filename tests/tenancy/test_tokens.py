@@ -291,9 +291,6 @@ def test_the_outbound_guard_protects_the_inside(tenant: Tenant, issuer: Issuer, 
     assert issuer.requests == 0
 
 
-# ── tenants ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_an_audience_belongs_to_one_tenant(issuer: Issuer, trusted: TokenIssuer, stranger: Tenant) -> None:
     with pytest.raises(AlreadyExists):
         services.add_issuer(stranger, issuer=issuer.url, audience=issuer.audience, jwks_url=issuer.jwks_url, by=None)

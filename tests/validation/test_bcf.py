@@ -37,8 +37,6 @@ DOOR = "2cXV28XOjE6f6irgi0COy$"
 AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
-# ── what the schemas allow, in our own words: children in their order with how often, attributes with whether they must be there ────────
-
 GUID = r"[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 TEXT = r"(?s).*\S.*"
@@ -191,9 +189,6 @@ def opened(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-# ── the writer ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def topic(**more: Any) -> writing.Topic:
     view = writing.View(
         guid=UUID(int=2),
@@ -285,9 +280,6 @@ def test_cameras_see_the_whole_box(box: Box) -> None:
     assert plan.at[2] > box[5]
 
 
-# ── the reader ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def packed(files: dict[str, str | bytes], **more: Any) -> io.BytesIO:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -345,9 +337,6 @@ def test_one_bad_topic_does_not_spoil_the_others() -> None:
     files[f"{UUID(int=8)}/markup.bcf"] = "<Markup"
     found = reading.read(packed(files))
     assert (len(found.topics), len(found.problems)) == (1, 2)
-
-
-# ── findings out ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -425,9 +414,6 @@ def test_filters_choose_and_versions_are_known(house: Building) -> None:
     assert len(reading.read(io.BytesIO(exported(house, severity=("critical",)))).topics) < len(reading.read(io.BytesIO(exported(house))).topics)
     with pytest.raises(BcfVersionUnknown):
         exported(house, "1.0")
-
-
-# ── and back in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def edited(house: Building, change: Callable[[Any], None], version: str = "2.1") -> io.BytesIO:
@@ -560,9 +546,6 @@ def test_unknown_topics_are_listed_with_all_they_say(house: Building, editor: Pr
 def test_topics_of_another_building_are_unknown(house: Building, editor: Principal) -> None:
     other = board_rows.building(house.tenant, name="Annex")
     assert len(back(other, io.BytesIO(exported(house)), editor).unknown) > 0
-
-
-# ── the doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def send(client: Client, url: str, content: bytes, headers: dict[str, str] | None = None) -> Any:

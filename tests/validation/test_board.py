@@ -46,9 +46,6 @@ def left(house: Building, **filters: Any) -> list[str]:
     return sorted(rows.values_list("subject", flat=True))
 
 
-# ── finding one's way ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("filters", "subjects"),
     [
@@ -184,9 +181,6 @@ def test_what_is_settled_is_not_drawn_in_colour(house: Building) -> None:
     assert {element[0] for element in drawn["elements"]} == {"door-1", "door-2", "door-3", "room-1"}
 
 
-# ── changing ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def one(house: Building, subject: str = "door-1") -> Finding:
     found: Finding = Finding.objects.get(building=house, subject=subject)
     return found
@@ -269,9 +263,6 @@ def test_strangers_find_nothing(house: Building) -> None:
     with pytest.raises(FindingNotFound):
         mine = board_rows.office(theirs)
         board.comment(theirs, building_id=mine.pk, finding_id=one(house).pk, text="Mine?", by=stranger)
-
-
-# ── over REST ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_list_over_rest(house: Building) -> None:

@@ -202,9 +202,6 @@ def test_a_hundred_doors_are_written_in_few_statements(office: Tenant, django_as
     assert Element.objects.filter(building=made, valid_to_seq=None).count() == 303
 
 
-# ── over REST ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_runs_over_rest(house: Building, office: Tenant, client: Client) -> None:
     at = f"/api/v1/validation/buildings/{house.pk}"
     owner = bearer(office)

@@ -59,9 +59,6 @@ def house(office: Tenant) -> Building:
     return factories.BuildingFactory.create(tenant=office)
 
 
-# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def sent(path: str, pieces: int, *, declared: int | None = None, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Status, and how many pieces of 100 bytes were taken, where 1,000 bytes may come."""
     monkeypatch.setattr(bodies, "MOST", 1000)
@@ -116,9 +113,6 @@ def test_who_verifies_too_often_is_told_so_before_the_file_is_read(db: None, mon
         assert Client(enforce_csrf_checks=True).post(path, {"file": file}).status_code == 429
 
 
-# ── archives ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def many(members: int) -> io.BytesIO:
     """A directory of entries alone."""
     entry = b"PK\x01\x02" + bytes(42)
@@ -136,8 +130,6 @@ def test_an_archive_of_very_many_entries_is_refused_unopened(monkeypatch: pytest
         bcf.read(many(bcf.MOST_MEMBERS * 6))
     assert refused.value.problem["code"] == "BCF_TOO_LARGE"
 
-
-# ── readers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CAGED = """
 import ctypes, errno, os
@@ -274,9 +266,6 @@ def test_a_cancellation_leaves_no_thread_behind(stand_in: Any) -> None:
             assert not thread.is_alive()
 
 
-# ── many at once ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_tenant_has_few_checks_at_once(office: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     inner: list[int] = []
 
@@ -332,9 +321,6 @@ def test_one_that_waits_can_be_cancelled(house: Building, by: Principal) -> None
     assert waits.status == "cancelled"
 
 
-# ── files and transactions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_file_is_stored_outside_the_transaction_and_goes_with_it(
     house: Building, by: Principal, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
@@ -365,9 +351,6 @@ def test_the_mark_of_a_plan_fits_into_a_header(house: Building) -> None:
     assert made.isascii()
     assert not set(made) & set('\n"')
     assert client_of(house.tenant).get(f"/api/v1/validation/buildings/{house.pk}/plan?storey=a%0ab").status_code == 404
-
-
-# ── names of clients ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ["revision", "people", "functions"])

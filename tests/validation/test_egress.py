@@ -21,9 +21,6 @@ def close(expected: float, by: float = 0.01) -> Any:
     return pytest.approx(expected, abs=by)
 
 
-# ── distances ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_one_room_with_a_door_to_the_open() -> None:
     """From the far corner of 6 x 8 to the middle of the door, and half the wall's thickness."""
     facts = ground().space("R", "Office", 0, 0, 6, 8).door("D", 3, -0.1, connects=("R", "")).facts()
@@ -183,9 +180,6 @@ def test_an_empty_building_has_no_surroundings() -> None:
     assert value(Plan().on("S0", 0.0).facts(), "S0", "exit_count") == 0
 
 
-# ── sides of doors ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_sides_are_found_by_geometry_and_say_so() -> None:
     facts = office_floor().facts()
     assert facts["A"]["travel_distance"].assumed
@@ -253,9 +247,6 @@ def test_a_door_that_is_not_external_by_default_leads_out_when_nothing_is_in_the
     assert value(boxed.facts(), "D", "leads_to") == "unknown"
 
 
-# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_loads_come_from_the_rulebooks_factors() -> None:
     """58 m²: 150 sq ft a person gives 5, 100 sq ft a person gives 7."""
     plan = office_floor()
@@ -304,9 +295,6 @@ def test_stated_numbers_win() -> None:
     stated = office_floor().space("Z", "Office", 50, 0, 52, 2, occupant_load=77, travel_distance=5).facts()
     assert "travel_distance" not in stated["Z"]
     assert value(stated, "S0", "occupant_load") == 96
-
-
-# ── several storeys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def tower(storeys: int = 3, *, enclosed: bool = True) -> Plan:
@@ -370,9 +358,6 @@ def test_a_door_to_the_open_upstairs_is_no_exit_unless_stated() -> None:
     assert value(stated.facts(), "R3", "reaches_exit") is True
 
 
-# ── walls, fixtures, zones ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_corridor_walls_know_whom_the_corridor_serves() -> None:
     facts = office_floor().wall("inner", 0, 2, 10, 2.2, rating="1 HR").wall("facade", -0.2, 2.2, 0, 8).facts()
     assert value(facts, "inner", "bounds_corridor") is True
@@ -434,8 +419,6 @@ def test_a_zone_adds_up_its_spaces() -> None:
     assert value(facts, "Z", "occupancy") == "B"
     assert value(facts, "Z", "on_exit_discharge_level") is True
 
-
-# ── what holds for any storey ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _DISTANCES = ("travel_distance", "common_path", "dead_end_length")
 

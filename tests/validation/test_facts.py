@@ -31,8 +31,6 @@ def read(reading: Any) -> Any:
     return None if reading is None else reading.value
 
 
-# ── readings ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 RATINGS: dict[int | None, list[Any]] = {
     0: [0, "0", "none", "not rated"],
     30: ["EI 30-S200", "T30", "T 30-RS", "FD30", "feuerhemmend", "-/60/30"],
@@ -95,9 +93,6 @@ def test_no_text_breaks_a_reading(written: str) -> None:
     for reader in (number, boolean, text):
         reader(written, "m")
     minutes(written)
-
-
-# ── sources ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_stated_fact_wins_then_the_model_then_the_assumption() -> None:
@@ -190,8 +185,6 @@ def test_type_by_name_needs_whole_words_when_they_are_short() -> None:
     assert stated == Fact(value="URINAL", source="attribute:PredefinedType")
 
 
-# ── spaces ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 NAMES = {
     "assembly_tables": ["Meeting Room", "Salle de réunion"],
     "business": ["Office", "Office 2.14", "Open office", "Büro", "BÜRO 1.OG"],
@@ -256,8 +249,6 @@ def test_the_stated_group_wins_over_the_function() -> None:
     assert facts("IfcSpace", name="Office")["occupancy"].assumed
 
 
-# ── widths ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 WIDTHS = {
     "a rectangle": (1.118, rect(0, 0, 10, 1.118)),
     "an arm of 1.5 m": (1.5, ((0, 0), (10, 0), (10, 2), (2, 2), (2, 8), (0.5, 8), (0.5, 2), (0, 2))),
@@ -291,9 +282,6 @@ def test_rings_without_area_or_with_odd_numbers_have_no_shape() -> None:
     bow = shapes.polygon(((0, 0), (2, 2), (2, 0), (0, 2)))
     assert bow is not None
     assert bow.is_valid
-
-
-# ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_fact_that_the_starter_pack_reads_is_defined() -> None:

@@ -194,9 +194,6 @@ def mutated(content: bytes, dice: random.Random) -> bytes:
     return bytes(made)
 
 
-# ── archives ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_zip_bomb_is_found_while_it_unpacks(tmp_path: Path) -> None:
     read = Read(zipped(HEAD + b" " * 50_000_000 + TAIL), tmp_path)
     assert read.problem == "ZIP_BOMB"
@@ -244,9 +241,6 @@ def test_archives_that_cannot_be_used(content: bytes, problem: str, tmp_path: Pa
 )
 def test_hostile_json(content: bytes, tmp_path: Path) -> None:
     assert Read(content, tmp_path, kind="json").problem in ("NEUTRAL_INVALID", "PARSER_CRASHED")
-
-
-# ── the cage ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def caged(code: str, cpu_seconds: int = 5) -> "subprocess.CompletedProcess[str]":

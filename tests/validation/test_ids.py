@@ -64,9 +64,6 @@ def said(file: str, model: str) -> tuple[str, int]:
     return out.getvalue().strip(), int(str(end.value.code))
 
 
-# ── the standard ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("ids")
@@ -137,9 +134,6 @@ def test_a_real_model(model: str, tmp_path: Path) -> None:
     assert said(str(asked), str(SAMPLES / model)) == ("pass", 0)
 
 
-# ── over REST ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 def tenant(db: None) -> Tenant:
     made: Tenant = factories.TenantFactory.create()
@@ -192,8 +186,6 @@ def test_who_may_check(name: str, client: Client, tenant: Tenant) -> None:
     if name == "validation-ids-check":
         assert post(client, reverse(name), factories.bearer(tenant, READER), ids="x", ifc="x").status_code == 403
 
-
-# ── files become rules ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FILE = ids(
     entity("IFCWALL"),
@@ -282,9 +274,6 @@ def test_import_and_export_over_rest(client: Client, version: RuleSetVersion) ->
     assert (given.status_code, given.headers["Content-Type"]) == (200, "application/xml")
     bad = post(client, url, factories.bearer(tenant), file=wall(attribute("Farbe")))
     assert (bad.status_code, bad.json()["error_code"], bad.json()["errors"][0]["line"]) == (400, "IDS_INVALID", 1)
-
-
-# ── rules judge a model ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rule(key: str, content: str) -> Rule:

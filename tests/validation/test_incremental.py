@@ -51,8 +51,6 @@ def comparable(standing: Standing) -> Any:
     return judgements, around, standing.b.facts, standing.results().sha256()
 
 
-# ── edits ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 PART = {"Attributes.PartOf": "stair"}
 EXTRA = {
     "side door 0": small.door(GROUND, "side door", 11, 0, "corridor", ""),
@@ -144,9 +142,6 @@ def test_after_any_edits_it_is_what_a_full_check_finds(sequence: list[tuple[list
         incremental.recheck(standing, changes, situation=situation)
     again = full(standing.elements.values(), standing.situation)
     assert comparable(standing) == comparable(again)
-
-
-# ── what is not touched is not judged ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_edit_of_a_door_judges_that_door_and_what_its_facts_change() -> None:

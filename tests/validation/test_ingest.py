@@ -17,9 +17,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Read:
     return Read(demo_file(), tmp_path_factory.mktemp("house"))
 
 
-# ── the demo building ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_the_demo_building_is_the_same_every_time() -> None:
     code = "import sys; from validation.ingest import demo; sys.stdout.buffer.write(demo.write())"
     again = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONHASHSEED": "99"}, capture_output=True, check=True).stdout
@@ -43,9 +40,6 @@ def test_a_corrected_variant_keeps_the_ids_of_everything_else(house: Read, tmp_p
     assert {one.global_id for one in better.elements} == {one.global_id for one in house.elements}
     changed = [one.name for one in better.elements if one != next(old for old in house.elements if old.global_id == one.global_id)]
     assert changed == ["Door 0.S3"]
-
-
-# ── what is read ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_whole_file_is_ready(house: Read) -> None:
@@ -191,9 +185,6 @@ def test_real_models_are_read_whole(name: str, schema: str, elements: int, tmp_p
     assert len(with_shape) > 0.9 * len(read.elements)
 
 
-# ── neutral JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_what_the_reader_gives_can_be_uploaded(house: Read, tmp_path: Path) -> None:
     document = {"format": neutral.FORMAT, "schema": "IFC4", "elements": [neutral.document(one) for one in house.elements]}
     again = Read(json.dumps(document).encode(), tmp_path, kind="json")
@@ -224,9 +215,6 @@ def test_every_fault_of_a_neutral_document_is_named_with_its_path(tmp_path: Path
         "$.elements[2].name",
         "$.elements[2].connects",
     }
-
-
-# ── meshes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_triangles_are_a_binary_gltf_with_a_node_for_each_element(house: Read, tmp_path: Path) -> None:

@@ -76,9 +76,6 @@ def test_the_unit_is_that_of_the_row_that_a_table_gives() -> None:
     assert judged(one, e_travel_distance=70.0, b_group="B").unit == "m"
 
 
-# ── exceptions ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_an_exception_makes_a_failure_not_applicable_and_says_which() -> None:
     one = rule("e.clear_width >= p.min", params={"min": 0.8}, exemptions=(exception("e.room_area < 1.0", "1010.1.1 ex. 3"),))
     found = judged(one, e_clear_width=0.6, e_room_area=0.8)
@@ -120,9 +117,6 @@ def test_filling_in_facts_never_turns_an_answer_around(
     assert after.outcome in allowed[before.outcome]
     assert before.outcome is not Outcome.FAIL or after.outcome is Outcome.FAIL or after.exemption
     assert set(before.missing) <= hidden
-
-
-# ── evidence and words ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_evidence_names_what_was_read_with_its_source_and_assumption() -> None:
@@ -198,8 +192,6 @@ def test_values_are_shown_as_people_read_them(value: Any, unit: str, metric: str
     assert (units.shown(value, unit), units.shown(value, unit, "imperial")) == (metric, imperial)
 
 
-# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 ROWS = {
     "by": ["e.group", "e.load"],
     "rows": [
@@ -233,9 +225,6 @@ def test_a_table_whose_possible_rows_agree_needs_no_more_facts() -> None:
     assert judged(one, e_exits=3).outcome is Outcome.PASS
     assert judged(one, e_exits=1).outcome is Outcome.FAIL
     assert judged(one, e_exits=2).missing == ("e.group",)
-
-
-# ── the starter pack ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_expression_of_the_starter_pack_runs() -> None:

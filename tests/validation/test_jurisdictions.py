@@ -79,9 +79,6 @@ def test_saves_are_audited_and_compared_with_what_was_read(office: Tenant) -> No
     assert entry.changes == {"name": ["US", "States"]}
 
 
-# ── adoptions ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def adopt(tenant: Tenant, where: Jurisdiction, edition: Any, start: str, end: str | None = None, **more: Any) -> Any:
     fields = {"jurisdiction": where, "code_edition": edition, "effective_from": start, "effective_to": end}
     return jurisdictions.save_adoption(tenant, fields=fields, by=None, **more)
@@ -138,9 +135,6 @@ def test_an_adoption_can_be_shortened_but_not_end_before_it_begins(office: Tenan
     assert faults(refused) == {"$.effective_to": "before_start"}
 
 
-# ── amendments ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def amend(tenant: Tenant, where: Jurisdiction, action: str, payload: Any, key: str = "TEST-DOOR-WIDTH") -> Any:
     fields = {"jurisdiction": where, "rule_key": key, "effective_from": "2020-01-01", "action": action, "payload": payload, "citation": "§ 1"}
     return amendments.save_amendment(tenant, fields=fields, by=None)
@@ -175,9 +169,6 @@ def test_good_amendments_are_taken(office: Tenant) -> None:
     assert amend(office, us, "replace", {"require": "e.clear_width > p.min"}).pk
     assert amend(office, us, "disable", {}).pk
     assert amend(office, us, "add", new, "TEST-NEW").pk
-
-
-# ── projects ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def override(reason: str = "agreed with the fire marshal") -> dict[str, Any]:

@@ -139,9 +139,6 @@ def test_a_finding_follows_the_amendment() -> None:
     assert judged(strict, e_clear_width=0.85).outcome is Outcome.FAIL
 
 
-# ── the index ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def keys(rules: Any) -> list[str]:
     return [one.key for one in rules]
 

@@ -76,9 +76,6 @@ def named(building: Building, name: str) -> Element:
     return next(row for row in current(building).values() if row.name == name)
 
 
-# ── a file becomes the head ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_file_becomes_the_head_of_the_model(building: Building, by: Principal) -> None:
     revision = ingested(building, demo_file(), by)
     assert (revision.state, revision.number, revision.schema, revision.at_seq) == ("ready", 1, "IFC4", 1)
@@ -159,9 +156,6 @@ def test_a_live_change_while_a_file_is_staged_is_taken_in(building: Building, by
     assert len({row.global_id for row in elements.at(building.tenant, building)}) == elements.at(building.tenant, building).count()
 
 
-# ── crashes and rejection ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Killed(BaseException):
     """The worker is gone: nothing of ours may catch it."""
 
@@ -235,9 +229,6 @@ def test_what_is_no_model_is_refused_at_the_door(building: Building, by: Princip
     assert not ModelRevision.objects.exists()
 
 
-# ── stated facts, functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_stated_facts_can_be_taken_back(building: Building, by: Principal) -> None:
     ingested(building, demo_file(), by)
     door = named(building, "Door 0.S3")
@@ -269,9 +260,6 @@ def test_mapping_the_name_of_spaces_gives_them_a_function(building: Building, by
     )
     assert changed >= 1
     assert named(building, "0.S4").facts["function"]["value"] == "classroom"
-
-
-# ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_upload_over_rest(building: Building, tenant: Tenant) -> None:

@@ -169,9 +169,6 @@ def test_a_stranger_shares_nothing(town: Town) -> None:
     assert KEY in rulebook.rulebook_of(other.building).by_key
 
 
-# ── why ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_the_resolution_tells_every_step_and_what_is_not_in_force(town: Town) -> None:
     town.amend(town.city, "override_params", {"min": {"value": 0.9144}})
     town.amend(town.state, "override_params", {"min": {"value": 0.99}}, start=date(2024, 5, 2))
@@ -191,9 +188,6 @@ def test_where_the_code_is_not_adopted_the_resolution_says_so(town: Town) -> Non
     assert told["params"]["min"]["value"] in (0.7, 0.8)
     with pytest.raises(RuleNotFound):
         resolution.explain(town.office, rule_key="NOTHING", jurisdiction="US", on=date(2024, 5, 1))
-
-
-# ── the starter pack ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def imported(office: Tenant, document: Any = None) -> packs.Imported:
@@ -304,9 +298,6 @@ def test_the_command_imports_for_one_tenant(office: Tenant, capsys: pytest.Captu
         call_command("import_rule_pack", str(tmp_path / "bad.yaml"), tenant=office.slug)
     with pytest.raises(CommandError, match="No such file"):
         call_command("import_rule_pack", str(tmp_path / "nothing.yaml"))
-
-
-# ── dry runs ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def stored(building: Building, element: core.Element) -> None:

@@ -93,9 +93,6 @@ def test_open_stairs_over_two_storeys_add_up() -> None:
     assert value(facts, "stair0", "storeys_connected") == 3
 
 
-# ── a recheck is as good as starting over ───────────────────────────────────────────────────────────────────────────────────────────
-
-
 class House:
     """A building whose stored facts are kept up to date by rechecks alone."""
 

@@ -74,8 +74,6 @@ def ask(tenant: Tenant, name: str, **arguments: Any) -> Any:
     return answer
 
 
-# ── which element is meant ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 CANDIDATES = [
     Candidate(global_id="2O2Fr$t4X7Zf8NOew3FL9r", ifc_class="IfcDoor", name="Door 0.S3", tag="12"),
     Candidate(global_id="a", ifc_class="IfcDoor", name="Door 0.S31", tag="112"),
@@ -107,9 +105,6 @@ def test_the_element_that_a_question_names(said: str, names: list[str]) -> None:
     assert [one.name for one in remedy.meant(said, CANDIDATES)] == names
 
 
-# ── what would fix it ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("given", "text"),
     [
@@ -128,9 +123,6 @@ def test_the_element_that_a_question_names(said: str, names: list[str]) -> None:
 def test_the_remedy_is_told_in_numbers(given: Mapping[str, Any], text: str) -> None:
     asked = {"unit": "m", "margin": None, "missing": [], "system": "metric", **given}
     assert remedy.remedy(**asked) == text
-
-
-# ── the tools ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_findings_come_with_the_standing_and_a_sentence_each(tenant: Tenant, house: Building) -> None:

@@ -57,9 +57,6 @@ class Quiet(Progress):
         self.told.append((done, total, phase))
 
 
-# ── what counts as a judgement ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("state", "kind", "means"),
     [
@@ -97,9 +94,6 @@ def test_only_the_last_word_of_people_counts(tenant: Tenant, person: User) -> No
     known = cases.dispositions(tenant)
     told = {name: known[row.pk].confirmed for name, row in found.items() if row.pk in known}
     assert told == {"changed": True, "waived": False, "foreign": True}
-
-
-# ── no look into the future ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9))
@@ -156,9 +150,6 @@ def test_a_margin_is_told_as_a_share_of_the_limit() -> None:
     assert risk.relative_margin(-1.0, 0.0) == -10.0
 
 
-# ── measures ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=60).filter(lambda rows: len({label for label, _ in rows}) == 2))
 def test_measures_are_those_of_scikit_learn(rows: list[tuple[bool, int]]) -> None:
     from sklearn.metrics import average_precision_score, roc_auc_score
@@ -183,9 +174,6 @@ def test_drift_is_nothing_when_nothing_has_changed_and_much_when_all_has() -> No
     assert ranking.reading(ranking.stability(shares, ranking.shares([9.0] * 100, ends))) == "drifted"
     unknown = ranking.shares([float("nan")] * 3, ends)
     assert unknown[-1] == 1.0
-
-
-# ── the model ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
@@ -254,9 +242,6 @@ def test_arrays_that_are_no_trees_are_refused(learned: learning.Learned, part: s
 def test_too_little_says_what_is_missing() -> None:
     with pytest.raises(learning.TooLittle, match="at least 30 of each"):
         learning.learn(judged.cases(60))
-
-
-# ── from judgements to scores ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_below_the_minimum_the_baseline_ranks_and_says_so(tenant: Tenant, person: User) -> None:
@@ -351,9 +336,6 @@ def _served(tenant: Tenant, learned: learning.Learned) -> ModelVersion:
     return found
 
 
-# ── watching ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_reading_tells_drift_and_agreement(tenant: Tenant, person: User, learned: learning.Learned) -> None:
     some = judged.cases(1200)
     judged.stored(tenant, some, person)
@@ -378,8 +360,6 @@ def test_every_tenant_with_findings_is_measured_once_a_day(tenant: Tenant) -> No
     reading = TriageReading.objects.for_tenant(tenant).get()
     assert (reading.day, reading.drift, reading.quality) == (timezone.now().date(), {}, {})
 
-
-# ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 API = "/api/v1/validation/triage"
 

@@ -75,9 +75,6 @@ def state_of(house: Building) -> str:
     return narrow_door(house).state
 
 
-# ── two people ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_one_asks_and_another_approves(house: Building, architect: Principal, official: Principal) -> None:
     asked = ask(house, architect, authority_reference="Permit 17/2025")
     assert (asked.state, state_of(house)) == ("requested", "open")
@@ -209,9 +206,6 @@ def test_strangers_find_nothing(house: Building, architect: Principal) -> None:
         waivers.request(theirs, building_id=other.pk, finding_id=narrow_door(house).pk, fields=ASKED, by=stranger)
 
 
-# ── a whole rule ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_rule_is_waived_in_the_whole_building(house: Building, architect: Principal, official: Principal) -> None:
     asked = waivers.request(house.tenant, building_id=house.pk, rule_key="IBC21-DOOR-WIDTH", fields=ASKED, by=architect)
     waivers.approve(house.tenant, waiver_id=asked.pk, by=official)
@@ -233,9 +227,6 @@ def test_what_two_waivers_cover_stays_waived_when_one_ends(house: Building, arch
 def test_an_unknown_rule_is_refused(house: Building, architect: Principal) -> None:
     with pytest.raises(FieldsRefused):
         waivers.request(house.tenant, building_id=house.pk, rule_key="NO-SUCH", fields=ASKED, by=architect)
-
-
-# ── how they end ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def approved(house: Building, architect: Principal, official: Principal, **fields: Any) -> Waiver:
@@ -337,9 +328,6 @@ def test_it_stands_when_something_else_changes(house: Building, architect: Princ
     assert state_of(house) == "waived"
 
 
-# ── documents ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def upload(name: str = "letter.pdf", content: bytes = b"%PDF-1.7 dear applicant") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content)
 
@@ -379,9 +367,6 @@ def test_what_is_no_document_is_refused(house: Building, architect: Principal, s
     with pytest.raises(AttachmentTooLarge):
         waivers.attach(house.tenant, waiver_id=asked.pk, name="big.pdf", content=upload(), by=architect)
     assert not list(tmp_path.rglob("*.*"))
-
-
-# ── over REST ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def client(by: Principal) -> Client:

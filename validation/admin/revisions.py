@@ -58,8 +58,6 @@ class RevisionPage(TenantPage):
             *super().get_urls(),
         ]
 
-    # ── uploading ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         tenant = chosen_tenant(request)
         if tenant is None or not self.has_add_permission(request):
@@ -82,8 +80,6 @@ class RevisionPage(TenantPage):
             except PlatformError as refused:
                 form.add_error("file", refused.message)
         return self.show(request, "validation/revisions/upload.html", title="Upload a model", form=form)
-
-    # ── one ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
@@ -133,8 +129,6 @@ class RevisionPage(TenantPage):
             back=self.to("change", row.pk),
         )
 
-    # ── spaces ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def spaces(self, request: HttpRequest, building_id: UUID) -> HttpResponse:
         """Which function the names of spaces mean. What is chosen is kept in the building's map, and everything is checked again."""
         building = within(request, Building.objects.all(), READ).select_related("tenant", "project").filter(pk=building_id).first()
@@ -165,8 +159,6 @@ class RevisionPage(TenantPage):
             may_write=may(request, "validation:write", building.tenant_id),
             building_url=reverse("admin:validation_building_change", args=(building.pk,)),
         )
-
-    # ── lists ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @admin.display(description="Revision", ordering="number")
     def name(self, row: ModelRevision) -> str:

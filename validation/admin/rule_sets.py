@@ -174,9 +174,6 @@ def _tell_import(request: HttpRequest, done: packs.Imported) -> None:
         messages.warning(request, note)
 
 
-# ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @admin.register(RuleSetVersion)
 class VersionPage(LawPage):
     saves, deletes = rule_sets.save_version, rule_sets.delete_version

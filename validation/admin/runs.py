@@ -54,8 +54,6 @@ class RunPage(TenantPage):
             *super().get_urls(),
         ]
 
-    # ── the list ──
-
     @admin.display(description="Check", ordering="building__name")
     def name(self, row: ValidationRun) -> SafeString:
         what = "what if" if row.is_what_if else f"revision {row.revision.number}" if row.revision else "live model"
@@ -74,8 +72,6 @@ class RunPage(TenantPage):
     @admin.display(description="Failures")
     def failures(self, row: ValidationRun) -> str:
         return ", ".join(f"{count} {name}" for name, count in row.counts.get("by_severity", {}).items() if count) or "–"
-
-    # ── one ──
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
         if object_id is None:
@@ -128,8 +124,6 @@ class RunPage(TenantPage):
             comparison=found,
             back=self.to("change", row.pk),
         )
-
-    # ── buttons ──
 
     def start(self, request: HttpRequest, building_id: UUID) -> HttpResponse:
         building = _building(request, building_id)
@@ -216,9 +210,6 @@ def _question(request: HttpRequest) -> Question:
     return Question.of(
         {"on": on or None, "editions": {edition.title: edition.edition} if edition else {}, "jurisdiction": request.POST.get("jurisdiction", "")}
     )
-
-
-# ── numbers as pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def drawn(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -114,8 +114,6 @@ class RevisionChangesView(APIView):
         return Response({"before": against, "after": number, **counts, "changes": found[:MOST_CHANGES], "truncated": len(found) > MOST_CHANGES})
 
 
-# ── the model now ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 _ELEMENT_FILTERS = [
     OpenApiParameter("ifc_class", OpenApiTypes.STR),
     OpenApiParameter("storey", OpenApiTypes.STR, description="Global id of a storey"),
@@ -198,9 +196,6 @@ class SpaceFunctionsView(APIView):
     def get(self, request: Request, building_id: UUID) -> Response:
         """Names of spaces with the function that is mapped or proposed; those that want a decision first."""
         return Response(spaces.names(principal_of(request).tenant, building_id))
-
-
-# ── shapes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class MeshesView(APIView):

@@ -44,9 +44,6 @@ def rule_of(tenant: Tenant, rule_set_id: UUID, version_id: UUID, rule_id: UUID) 
     return row
 
 
-# ── rule sets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class RuleSetFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     slug = django_filters.CharFilter()
     title = django_filters.CharFilter(lookup_expr="icontains")
@@ -92,9 +89,6 @@ class UnarchiveView(ArchiveView):
     def post(self, request: Request, rule_set_id: UUID) -> Response:
         """It applies again."""
         return super().post(request, rule_set_id)
-
-
-# ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class VersionFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
@@ -261,9 +255,6 @@ def uuid_in_query(request: Request, name: str) -> UUID:
         raise SchemaError(errors=[{"path": f"?{name}", "code": "invalid", "message": "is no id", "expected": "a UUID"}]) from wrong
 
 
-# ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class RuleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     key = django_filters.CharFilter()
     title = django_filters.CharFilter(lookup_expr="icontains")
@@ -362,9 +353,6 @@ class CheckRuleView(APIView):
         """What is wrong with a rule that is stored nowhere; its examples run. Writes nothing."""
         by = principal_of(request)
         return Response({"problems": rule_problems.document_problems(by.tenant, manners.body_of(request))})
-
-
-# ── resolution and packs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class ResolutionView(APIView):

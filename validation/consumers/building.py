@@ -99,8 +99,6 @@ class BuildingSocket(Paced):
             await asyncio.sleep(0.1 * attempt)
         raise errors.Unavailable("Others write to the database; send it again.", retry_after=2)
 
-    # ── hello ──
-
     async def _hello(self, frame: Frame) -> None:
         if self._session is not None:
             raise OutOfOrder("The session has begun already.", path="$.type")
@@ -143,8 +141,6 @@ class BuildingSocket(Paced):
             raise OutOfOrder("Say hello first.", path="$.type", expected="hello")
         return self._session
 
-    # ── changes ──
-
     async def _changes(self, frame: Frame) -> None:
         session = self._welcomed()
         number = frame.get("client_seq")
@@ -177,8 +173,6 @@ class BuildingSocket(Paced):
         )
         self.wake.set()
 
-    # ── small frames ──
-
     async def _ack_findings(self, frame: Frame) -> None:
         self._welcomed()
         self._acked = max(self._acked, frames.number(frame, "seq"))
@@ -206,8 +200,6 @@ class BuildingSocket(Paced):
         "presence": _presence,
         "pull": _pull,
     }
-
-    # ── what is new ──
 
     async def flow(self) -> float:
         if self._session is None:

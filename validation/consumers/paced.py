@@ -38,8 +38,6 @@ class Paced(Socket):
         self._marks: deque[tuple[int, int]] = deque()  # of each ping without an answer its number, and the bytes sent by then
         self._answered = asyncio.Event()
 
-    # ── reading ──
-
     def text_of(self, message: Frame) -> str:
         self._heard_at = time.monotonic()
         packed = message.get("bytes")
@@ -65,8 +63,6 @@ class Paced(Socket):
         self._answered.set()
 
     FRAMES: ClassVar = {"pong": _pong}
-
-    # ── writing ──
 
     async def send_text(self, text: str) -> None:
         data = text.encode()
@@ -103,8 +99,6 @@ class Paced(Socket):
         await self.send(type="ping", id=self._pings)
         self._pinged_bytes = self._bytes
         self._marks.append((self._pings, self._bytes))
-
-    # ── life ──
 
     def company(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return (*super().company(), self._heart())

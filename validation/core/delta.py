@@ -71,9 +71,6 @@ class Conflict:
     theirs: Value
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def read(given: Any, *, most: int, path: str = "$.ops") -> tuple[tuple[Op, ...], list[Fault]]:
     """The operations of one batch and what is wrong with them, every fault with its path. With faults the operations are not complete."""
     faults: list[Fault] = []
@@ -219,9 +216,6 @@ _VALUES: Final[Mapping[str, Check]] = {
 _VALUE_OF_GROUP: Final[Mapping[str, Check]] = {"quantities": _number}
 
 
-# ── applying ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def apply(before: Element | None, op: Op) -> Element | None:
     """The element after the operation; None when it is gone. A new element needs `ifc_class`; the caller has seen to it (`needs_class`)."""
     if isinstance(op, Delete):
@@ -277,9 +271,6 @@ def changed(before: Element | None, after: Element | None) -> frozenset[str]:
         if old is not new:
             plain |= {f"{group}.{key}" for key in {*old, *new} if old.get(key, _MISSING) != new.get(key, _MISSING)}
     return frozenset(plain)
-
-
-# ── conflicts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def conflicts(op: Op, base: Element | None, since: Iterable[Version], *, author: str) -> list[Conflict]:

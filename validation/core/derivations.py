@@ -22,9 +22,6 @@ def _rounded(value: float | None, *, assumed: bool = False, note: str = "") -> D
     return None if value is None or value <= 0 else Derived(round(value, 4), assumed, note)
 
 
-# ── doors and windows ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _less_frame(of: str, frames: int) -> Derivation:
     """Overall size less the frame on `frames` sides."""
 
@@ -44,9 +41,6 @@ _OVERALL: Final[Mapping[str, str]] = {"window_width": "OverallWidth", "window_he
 def _window_area(asking: Deriving, definition: FactDefinition) -> Derived | None:
     width, height = asking.fact("clear_opening_width"), asking.fact("clear_opening_height")
     return _rounded(width.value * height.value, assumed=width.assumed or height.assumed) if width and height else None
-
-
-# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _box_height(asking: Deriving, definition: FactDefinition) -> Derived | None:
@@ -72,9 +66,6 @@ def _railing_height(asking: Deriving, definition: FactDefinition) -> Derived | N
     """Only of a level railing: one that climbs a stair is as tall as the stair."""
     height = _box_height(asking, definition)
     return height if height and height.value <= 1.5 else None
-
-
-# ── spaces ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def mapped_function(asking: Deriving) -> Mapped | None:
@@ -209,9 +200,6 @@ def _corridor_is_route(asking: Deriving, definition: FactDefinition) -> Derived 
     return Derived(value=True, assumed=True) if asking.value("is_corridor") else None
 
 
-# ── stairs and ramps ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _of_children(pick: Callable[[list[float]], float]) -> Derivation:
     """From the flights of a stair: a stair is as narrow as its narrowest flight."""
 
@@ -272,8 +260,6 @@ def _slope_of_box(asking: Deriving, definition: FactDefinition) -> Derived | Non
     rise, run = asking.value("rise"), asking.value("run_length")
     return Derived(round(rise / run, 5), assumed=True) if rise and run else None
 
-
-# ── any element ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _TYPE_WORDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "IfcRailing": (

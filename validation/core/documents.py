@@ -60,9 +60,6 @@ def as_run(document: Mapping[str, Any]) -> Document:
     return {**{name: value for name, value in whole.items() if name not in _NOT_RUN}, "citation": citation}
 
 
-# ── two versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """kind: added | removed | changed. `path`: "IBC21-1017.2-TRAVEL.params.limits.value.B"; for a rule as a whole, its key."""

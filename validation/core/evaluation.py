@@ -57,9 +57,6 @@ def is_parameter(node: Node, parameters: Parameters) -> bool:
 EMPTY: Final = Scope({}, {}, {})
 
 
-# ── leaves ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def constant(value: Any) -> Evaluate:
     return lambda scope: value
 
@@ -96,9 +93,6 @@ def known(fact_name: str, answer: bool) -> Evaluate:
     space, _, name = fact_name.partition(".")
     read = fact(space, name)
     return lambda scope: (type(read(scope)) is not Unknown) is answer
-
-
-# ── logic ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def junction(decides: bool) -> Callable[[tuple[Evaluate, ...]], Evaluate]:
@@ -177,9 +171,6 @@ LOGIC: Final[Mapping[str, Callable[[tuple[Evaluate, ...]], Evaluate]]] = {
     "_?_:_": choice,
 }
 CALLS: Final = {**FUNCTIONS, **LOGIC}
-
-
-# ── the other nodes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def ident(node: Ident, parameters: Parameters) -> Evaluate:

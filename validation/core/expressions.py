@@ -75,8 +75,6 @@ def parse(source: str) -> tuple[Expression | None, tuple[Fault, ...]]:
     return Expression(source, tree, reads, known, params, compiled), ()
 
 
-# ── whole numbers ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 TOKEN: Final = re.compile(
     r"""//[^\n]*|[rR]?(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<whole>\d+(?![\w.]))|[A-Za-z_]\w*|[\d.]+\w*|&&|\|\||[<>=!]=|\S""", re.DOTALL
 )
@@ -124,9 +122,6 @@ def widened(source: str, places: list[int]) -> str:
     for place in reversed(places):
         source = f"{source[:place]}.0{source[place:]}"
     return source
-
-
-# ── facts and parameters ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def name_of(node: Node) -> tuple[str, str] | None:
@@ -182,9 +177,6 @@ def parameters(node: Node) -> Iterator[str]:
         found = name_of(part)
         if found is not None and found[0] == PARAMETERS:
             yield found[1]
-
-
-# ── what CEL allows and rules do not ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def faults_of(node: Node, folds: int = 0) -> Iterator[Fault]:

@@ -735,9 +735,6 @@ def _plain(text: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFKD", text.lower().replace("ß", "ss")) if not unicodedata.combining(one))
 
 
-# ── suggestions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def suggest(names: Iterable[str], function_map: Mapping[str, str] | None = None) -> list[Suggestion]:
     """A function for every distinct name that the map does not have yet, the most frequent names first. No idea: function "", confidence 0."""
     counts = Counter(name.strip() for name in names if name.strip())

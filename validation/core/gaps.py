@@ -66,9 +66,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-# ── what unknown values can be ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def has_options(value: Any) -> bool:
     return type(value) is not Failed and (type(value) is not Unknown or bool(value.options))
 

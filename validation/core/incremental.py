@@ -123,9 +123,6 @@ def recheck(standing: Standing, changes: Changes, *, situation: Facts | None = N
     return judge_stale(standing, changed, stale, differing(before_b.facts, standing.b.facts))
 
 
-# ── the model ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def put(standing: Standing, element: Element) -> None:
     name = element.global_id
     standing.elements[name] = element
@@ -177,8 +174,6 @@ def building_facts(standing: Standing) -> Known:
     house = next(iter(sorted(standing.classes.get(BUILDING, ()))), "")
     return Known({**standing.own.get(house, EMPTY), **standing.situation, **sums})
 
-
-# ── what changed around ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Stale = dict[str, set[str]]  # element -> names of its facts that are others now
 
@@ -234,9 +229,6 @@ def value_of(facts: Facts, name: str) -> Any:
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     """Names of facts that are others now, or known in another way: evidence names its source."""
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-
-
-# ── judging again ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def judge_stale(standing: Standing, changed: Changes, stale: Stale, of_building: set[str]) -> set[str]:

@@ -130,9 +130,6 @@ def runnable(rule: Rule, *, units: Units | None = None, system: str = METRIC) ->
     return Runnable(rule, units=units or {}, system=system)
 
 
-# ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def judge(runnable: Runnable, subject: Subject, *, explain: bool = False) -> Judgement:
     """The judgement. Evidence and message are given with findings (fail, not evaluable), and with `explain` always."""
     scope = subject.scope
@@ -229,9 +226,6 @@ def not_evaluable(runnable: Runnable, missing: tuple[str, ...], gaps: Iterable[A
         return f"{title}: cannot be judged without {', '.join(missing)}."
     why = next((gap.message for gap in gaps if type(gap) is Failed), "its condition is neither true nor false.")
     return f"{title}: cannot be judged. {why}"
-
-
-# ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Recording:

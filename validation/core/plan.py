@@ -153,9 +153,6 @@ def points(line: Sequence[Sequence[float]]) -> tuple[Point, ...]:
     return tuple((float(point[0]), float(point[1])) for point in line)
 
 
-# ── parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _shape(one: Seen, mark: Mark | None) -> Shape | None:
     element = one.element
     kind = LAYERS.get(element.ifc_class, "other" if mark else "")

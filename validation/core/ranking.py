@@ -84,9 +84,6 @@ def _rounded(value: float) -> float | None:
     return round(value, 4) if value == value else None
 
 
-# ── drift ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def edges(values: Sequence[float]) -> tuple[float, ...]:
     """Where the bins of a feature end: its deciles, each once."""
     import numpy as np

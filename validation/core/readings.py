@@ -96,8 +96,6 @@ def items(raw: Value, unit: str = "") -> Reading | None:
     return Reading(list(raw)) if isinstance(raw, list | tuple) and raw else None
 
 
-# ── fire ratings ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 _NOT_RATED: Final = frozenset({"0", "none", "nr", "unrated", "not rated", "non-rated", "keine", "ohne", "f0", "sans"})
 _HOURS: Final = re.compile(r"(\d+(?:[.,]\d+)?|\d+\s+\d/\d|\d/\d)\s*-?\s*(?:hours?|hrs?|h|stunden?|heures?)\b", re.IGNORECASE)
 _CLASSED: Final = re.compile(r"\b(?:REI|REW|RE|EI|EW|E|R|FRL|FD|F|T|G|BS|CF|PF|SF|WBDBO)\s*[-_ ]?\s*(\d{2,3})\b", re.IGNORECASE)

@@ -40,9 +40,6 @@ CALLED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-# ── what would fix it ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def remedy(*, actual: Value, required: Value, unit: str, margin: float | None, missing: Sequence[str], system: str) -> str:
     """ "At least 163 mm more (650 mm now, 813 mm needed)." Values in SI, told in the units of `system`. "" when nothing can be said in numbers."""
     if MODEL_FILE in missing:
@@ -73,9 +70,6 @@ def _plain(fact: str) -> str:
     prefix, _, name = fact.rpartition(".")
     where = {"b": " of the building", "st": " of the storey"}.get(prefix, "")
     return f"{name.replace('_', ' ')}{where}"
-
-
-# ── which one is meant ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

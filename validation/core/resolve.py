@@ -172,9 +172,6 @@ def merged(before: Any, after: Any) -> Any:
     return after
 
 
-# ── amendments ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def origin_of(amendment: AmendmentBasis) -> str:
     return f"amendment {amendment.id} ({amendment.jurisdiction})"
 

@@ -132,9 +132,6 @@ def number(value: Value) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-# ── what was known before ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(slots=True)
 class Tally:
     """Dispositions of findings that have something in common."""
@@ -204,9 +201,6 @@ class History:
 
 def group(ifc_class: str) -> str:
     return _GROUP_OF.get(ifc_class, "other")
-
-
-# ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def features(case: Case, history: History, now: float) -> Row:
@@ -290,9 +284,6 @@ def _happened(cases: Sequence[Case]) -> list[tuple[float, int, list[Case]]]:
     return sorted(events, key=lambda event: (event[0], event[1]))
 
 
-# ── without a model ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def baseline(severity: float, rate: float) -> float:
     """0 to 1: severity first, then how often findings of the rule were confirmed here. What ranks where no model serves."""
     return (severity + rate) / (max(SEVERITY_RANK.values()) + 1)
@@ -307,8 +298,6 @@ def baseline_scores(rows: Sequence[Row], places: Sequence[int]) -> list[float]:
         return [row[places[0]] for row in rows]
     return [baseline(row[places[0]], row[places[1]]) for row in rows]
 
-
-# ── splitting ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HELD_OUT: Final = 0.3  # share of the judged findings, the latest
 

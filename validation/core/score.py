@@ -113,9 +113,6 @@ def by(counts: OutcomeCounts, rules: Mapping[str, Rule], name: str) -> dict[str,
     return found
 
 
-# ── what to fill in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unlock:
     """A fact to fill in. subjects: of how many it is missing. unlocks: judgements that it makes evaluable after those before it; rules: theirs."""

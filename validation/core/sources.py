@@ -155,9 +155,6 @@ def _split(source: str) -> tuple[Asking, str]:
     return _ASK.get(kind, _nobody), what
 
 
-# ── sources ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _read(raw: Value, definition: FactDefinition, source: str) -> Fact | None:
     reading = READERS[definition.type](raw, definition.unit)
     return None if reading is None else Fact(value=reading.value, source=source, assumed=bool(reading.note), note=reading.note)

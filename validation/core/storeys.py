@@ -86,9 +86,6 @@ class StoreyModel:
 Links = Mapping[str, Mapping[str, Any]]
 
 
-# ── the building's order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def levels(storeys: Iterable[Placed]) -> dict[str, Level]:
     """Storeys by elevation.
 

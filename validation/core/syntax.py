@@ -100,8 +100,6 @@ def tree(serialized: bytes) -> Node:
     return node_of(one(checked, 4), places)
 
 
-# ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 Message: TypeAlias = dict[int, list[Any]]
 Places: TypeAlias = Mapping[int, int]
 
@@ -150,9 +148,6 @@ def fold(message: Message, at: int, places: Places) -> Node:
 
 
 BUILDERS: Final[Mapping[int, Callable[[Message, int, Places], Node]]] = {3: const, 4: ident, 5: select, 6: call, 7: list_of, 8: map_of, 9: fold}
-
-
-# ── the wire format ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def one(message: Message, number: int, default: Any = b"") -> Any:

@@ -64,9 +64,6 @@ def problem(unit: str) -> tuple[str, str] | None:
     return f'"{unit}" is not a unit.', close[0] if close else ", ".join(sorted(UNITS - {""}))
 
 
-# ── how values are shown ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def number(value: float, decimals: int) -> str:
     """Without zeros that say nothing: 6.1, 6."""
     text = f"{value:.{decimals}f}"

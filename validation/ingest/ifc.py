@@ -60,8 +60,6 @@ class Reading:
         found = [self.model.by_id(number) for number in self.shapes.unread]
         return [[one.id(), self.ids[one.id()]] for one in found if one.is_a() in _ENGINE_FOR and one.id() in self.ids]
 
-    # ── which ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _products(self) -> list[Any]:
         """Products and zones. An opening that a door or window fills is that door or window."""
         skipped = {one.id() for name in SKIPPED for one in self._by_type(name)}
@@ -93,8 +91,6 @@ class Reading:
     def _storey_levels(self) -> list[tuple[float, str]]:
         storeys = self.model.by_type("IfcBuildingStorey")
         return sorted((self.shapes.origin(one)[2], self.ids[one.id()]) for one in storeys if one.id() in self.ids)
-
-    # ── one ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _element(self, product: Any) -> dict[str, Any]:
         number, ifc_class = product.id(), product.is_a()
@@ -181,8 +177,6 @@ class Reading:
         if product.is_a("IfcDistributionElement"):
             return "services"
         return "structure" if any(_is_a(product, name) for name in _STRUCTURE) else "architecture"
-
-    # ── where ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _place(self, number: int) -> tuple[str, str]:
         """Global ids of its storey and space: what contains it, or contains what it is a part of."""

@@ -97,9 +97,6 @@ def _message(line: str) -> str:
         return line[:200]
 
 
-# ── counting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(slots=True)
 class _Counted:
     statements: int = 0

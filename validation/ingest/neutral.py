@@ -49,9 +49,6 @@ def element(given: Mapping[str, Any]) -> Element:
     )
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def faults(given: Any) -> list[Fault]:
     """Everything that is wrong with an uploaded document, up to a hundred, each with its path. [] when it can be taken."""
     found: list[Fault] = []

@@ -32,9 +32,6 @@ def body(item: Any) -> Body | None:
     return reader(item) if reader else None
 
 
-# ── placements ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def axes(placement: Any) -> Matrix:
     if placement is None:
         return IDENTITY
@@ -76,9 +73,6 @@ def _direction(given: Any) -> Point3 | None:
         return None
     values = given.get_argument(0)
     return float(values[0]), float(values[1]), float(values[2]) if len(values) > 2 else 0.0
-
-
-# ── solids ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _extrusion(item: Any) -> Body | None:
@@ -166,9 +160,6 @@ _BODIES: Final[dict[str, Callable[[Any], Body | None]]] = {
     "IfcPolyline": _line,
     "IfcIndexedPolyCurve": _line,
 }
-
-
-# ── profiles ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def profile(given: Any, depth: int = 0) -> list[Point2]:

@@ -67,8 +67,6 @@ class Relations:
         except RuntimeError:  # the schema of this file has no such class
             return ()
 
-    # ── property sets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _read(self, definition: Any) -> tuple[dict[str, Any], dict[str, float]]:
         found = self._read_sets[definition.id()] = ({}, {})
         name = _word(definition.get_argument(2))
@@ -127,8 +125,6 @@ class Relations:
                 scale = factor(unit) if unit is not None else self.units.of(QUANTITIES[kind])
                 if isinstance(value, float | int) and isfinite(value):
                     into[name] = round(value * scale, 9)
-
-    # ── relations ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def decomposes(self, relation: Any) -> None:
         whole = attr(relation, "RelatingObject")

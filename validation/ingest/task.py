@@ -50,9 +50,6 @@ def _peak_bytes() -> int:
 Tell = Callable[[int, int, str], None]
 
 
-# ── elements ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def elements(given: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """Writes the header and the elements to `out`, one JSON document a line."""
     with tempfile.TemporaryDirectory() as folder, Path(given["out"]).open("w", encoding="utf-8") as out:
@@ -156,9 +153,6 @@ def _neutral(source: Path, out: Any, tell: Tell) -> dict[str, Any]:
     counts = _write(document["elements"], len(document["elements"]), out, tell)
     numbers = {"trailer": True, "statements": sum(counts.values()), "loaded": sum(counts.values()), "log_errors": 0, "projects": 1}
     return {**header, "state": "ready", "integrity": numbers, "problems": [], "counts": counts, "unread": []}
-
-
-# ── outlines and meshes: the geometry engine ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def outlines(given: Mapping[str, Any], tell: Tell) -> dict[str, Any]:

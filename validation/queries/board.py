@@ -46,9 +46,6 @@ def finding(tenant: Tenant, building_id: UUID, finding_id: UUID) -> Finding:
     return found
 
 
-# ── filters ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """Several values of one filter mean "one of them". assignee: user ids, `me`, `none`. due: overdue | week | none. there: now | gone | all."""
@@ -169,9 +166,6 @@ _DUE: Final[Mapping[str, Callable[[date], Q]]] = {
 }
 
 
-# ── order and pages ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """One part of an order. `by` is a column, or an expression that is never null; `read` makes its value again from JSON."""
@@ -248,8 +242,6 @@ def _read_cursor(ordering: str, keys: tuple[Key, ...], cursor: str) -> list[Any]
         expected = "the cursor of the page before, with the same ordering"
         raise FieldsRefused(errors=[{"path": "?cursor", "code": "invalid", "message": "is no cursor of this list", "expected": expected}]) from fault
 
-
-# ── groups and counts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 GROUPS: Final[Mapping[str, str]] = {
     "rule": "rule_key",

@@ -29,9 +29,6 @@ class Known(NamedTuple):
         return {**self.facts, **self.around}
 
 
-# ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def stored_facts(facts: Facts) -> dict[str, Any]:
     """Facts as JSON. What is false or empty is left out: there are hundreds of thousands of them."""
     return {name: _stored(fact) for name, fact in facts.items()}
@@ -47,9 +44,6 @@ def facts_of(stored: Mapping[str, Any]) -> dict[str, Fact]:
         name: Fact(value=one["value"], source=one.get("source", ""), assumed=one.get("assumed", False), note=one.get("note", ""))
         for name, one in stored.items()
     }
-
-
-# ── elements ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def core_element(row: Element) -> core.Element:
@@ -80,9 +74,6 @@ def content_hash(element: core.Element) -> str:
 
 def known(row: Element) -> Known:
     return Known(core_element(row), facts_of(row.facts or {}), facts_of(row.around or {}))
-
-
-# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def at(tenant: Tenant, building: Building, seq: int | None = None) -> QuerySet[Element]:

@@ -59,9 +59,6 @@ def units_of(building: Building) -> str:
     return building.project.jurisdiction.default_units or METRIC
 
 
-# ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def facets(tenant: Tenant, found: Mapping[str, Mapping[str, int]], storeys: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Of each filter its values with a name and how many findings have them; the storeys from below, the rest by number."""
     names = {

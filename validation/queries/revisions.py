@@ -58,9 +58,6 @@ def newest_done(tenant: Tenant, building_id: UUID) -> ModelRevision | None:
     return revisions(tenant, building_id).filter(state__in=DONE).first()
 
 
-# ── elements ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def found(tenant: Tenant, held: Building, filters: Filters) -> QuerySet[Element]:
     """Current elements, in the order of class and name."""
     rows = elements.at(tenant, held)
@@ -99,9 +96,6 @@ def document(held: Building, rows: QuerySet[Element], write: Any) -> Iterator[st
         yield ("" if first else ",\n") + json.dumps(write(elements.core_element(row)), ensure_ascii=False)
         first = False
     yield "\n]}\n"
-
-
-# ── comparing ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def changes(tenant: Tenant, held: Building, before: int, after: int) -> Iterator[dict[str, Any]]:

@@ -50,9 +50,6 @@ def one(tenant: Tenant, model: type[M], pk: UUID | str, *related: str, locked: b
     return found
 
 
-# ── places and days ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def chain(jurisdiction: Jurisdiction) -> list[Jurisdiction]:
     """The jurisdiction and what it is part of, root first."""
     known = {row.pk: row for row in Jurisdiction.objects.for_tenant(jurisdiction.tenant_id)}
@@ -124,8 +121,6 @@ def _named(rows: Any, name: str) -> Any:
     return rows.order_by().annotate(what=Value(name)).values("what")
 
 
-# ── rules as documents ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 _SAME = tuple(name for name in documents.MEMBERS if name not in ("check", "citation", "ids", "weight"))
 COLUMNS: Mapping[str, str] = {**{name: name for name in _SAME}, "check": "check_name", "ids": "ids_xml", "weight": "weight"}
 
@@ -163,9 +158,6 @@ def newest_published(tenant: Tenant, rule_sets: Iterable[RuleSet]) -> dict[UUID,
 
 def semver(number: str) -> tuple[int, ...]:
     return tuple(int(part) for part in number.split("."))
-
-
-# ── lists ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def versions(tenant: Tenant) -> QuerySet[RuleSetVersion]:

@@ -135,9 +135,6 @@ def _number(value: float) -> str:
     return repr(round(float(value), 6) + 0.0)
 
 
-# ── what both versions share ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _dates(topic: Topic) -> list[_Node]:
     return [
         _Node("CreationDate", text=_time(topic.created_at)),
@@ -226,9 +223,6 @@ def _hints(view: View) -> _Node:
     return _Node("ViewSetupHints", {"SpacesVisible": visible, "SpaceBoundariesVisible": "false", "OpeningsVisible": "false"})
 
 
-# ── 2.1 ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _project_21(project: Project) -> _Node:
     named = _Node("Project", {"ProjectId": project.id}, children=_text("Name", project.name))
     return _Node("ProjectExtension", children=[named, _Node("ExtensionSchema")])
@@ -263,9 +257,6 @@ def _viewpoint_21(view: View) -> _Node:
     color = [_Node("Coloring", children=[_Node("Color", {"Color": view.color}, children=parts)])] if parts else []
     components = _Node("Components", children=[_hints(view), *picked, _Node("Visibility", {"DefaultVisibility": "true"}), *color])
     return _Node("VisualizationInfo", {"Guid": str(view.guid)}, children=[components, _camera(view.camera, with_ratio=False), *_lines(view)])
-
-
-# ── 3.0 ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _project_30(project: Project) -> _Node:

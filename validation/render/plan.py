@@ -90,9 +90,6 @@ class _Page:
         return " ".join(f"M{' L'.join(self.at(point) for point in ring)} Z" for ring in rings)
 
 
-# ── elements ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _shape(page: _Page, shape: Shape) -> str:
     fill = _USES.get(shape.use, _FILLS[shape.kind])
     stroke = _STROKES.get(shape.kind, "#4a4f57")
@@ -154,9 +151,6 @@ def _label(page: _Page, label: Label) -> Iterator[str]:
     yield f'<text class="name" x="{_n(x)}" y="{_n(y - up)}" font-size="{_n(size)}">{_text(label.text)}</text>'
     if label.below:
         yield f'<text class="area" x="{_n(x)}" y="{_n(y + size * 0.95)}" font-size="{_n(size * 0.78)}" fill="#6b7280">{_text(label.below)}</text>'
-
-
-# ── around the plan ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _hatches(drawing: Drawing) -> Iterator[str]:

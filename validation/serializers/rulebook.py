@@ -252,9 +252,6 @@ class ImportedSerializer(serializers.Serializer[Any]):
     notes = serializers.ListField(child=serializers.CharField())
 
 
-# ── projects ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class ProjectSerializer(serializers.ModelSerializer[Project]):
     jurisdiction_code = serializers.CharField(source="jurisdiction.code", read_only=True)
     parties = serializers.ListField(child=serializers.DictField(), required=False)

@@ -127,9 +127,6 @@ def _plain(row: Authored, name: str) -> Any:
     return str(value) if isinstance(value, uuid.UUID | date) else value
 
 
-# ── fields ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _set(tenant: Tenant, row: Authored, fields: Mapping[str, Any]) -> list[Fault]:
     found = []
     for name, value in fields.items():

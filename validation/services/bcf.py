@@ -56,9 +56,6 @@ _MEANT: Final[Mapping[str, str]] = {
 }
 
 
-# ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def export(tenant: Tenant, *, building_id: UUID, version: str, filters: Filters | None = None) -> tuple[str, bytes]:
     """File name and BCF file of the findings that the filters leave; violations when they do not say which outcome. Nothing changed: the same bytes.
 
@@ -210,9 +207,6 @@ class _Views:
                 box=tuple(box) if box else None,
                 ring=tuple((point[0], point[1]) for point in ring) if ring else None,
             )
-
-
-# ── back in ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(slots=True, kw_only=True)

@@ -105,9 +105,6 @@ def comment(tenant: Tenant, *, building_id: UUID, finding_id: UUID, text: str, b
     return made
 
 
-# ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _locked(tenant: Tenant, building_id: UUID) -> Building:
     """Everything that writes findings locks the building first, so that none of them waits for another in the wrong order."""
     found: Building | None = Building.objects.for_tenant(tenant).select_for_update(no_key=True, of=("self",)).filter(pk=building_id).first()

@@ -71,9 +71,6 @@ class Question:
         return ", ".join(parts) or "as it is"
 
 
-# ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def start(tenant: Tenant, *, building_id: UUID, by: By | str, trigger: str = "full", question: Question | None = None) -> ValidationRun:
     """The run and its operation (progress, cancelling). Raises BuildingNotFound, NothingToCheck, EditionNotFound, JurisdictionNotFound."""
     building = _building(tenant, building_id)
@@ -135,9 +132,6 @@ def _revision(building: Building) -> ModelRevision | None:
     rows = ModelRevision.objects.for_tenant(building.tenant_id).filter(building=building, state__in=("ready", "partial"))
     found: ModelRevision | None = rows.exclude(at_seq__gt=building.head_seq).order_by("-number").first()
     return found
-
-
-# ── working ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def work(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -206,9 +200,6 @@ def _file_judged(building: Building, run: ValidationRun, book: Rulebook) -> File
 
     judgements = ids.judgements(building.tenant, building=building, revision=run.revision, rules=book.ids_rules)
     return FileJudged(judgements=judgements, sha256=run.revision.sha256 if run.revision is not None and run.revision.file else "")
-
-
-# ── taking over ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _take_over(building: Building, run: ValidationRun, found: Evaluation) -> None:
@@ -332,9 +323,6 @@ def _write(run: ValidationRun, found: Evaluation, scored: score.Score, **more: A
     run.save()
 
 
-# ── what if ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _work_what_if(tenant: Tenant, run: ValidationRun, progress: Progress) -> None:
     """Both rulebooks on the same model, so that only the law makes the difference. Nothing but the run is written."""
     building = _building(tenant, run.building_id)
@@ -364,9 +352,6 @@ def _half(progress: Progress, which: int) -> evaluating.Tell:
         progress.report(done + which * total, 2 * total, phase)
 
     return tell
-
-
-# ── looking back ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def compare(tenant: Tenant, *, building_id: UUID, before: UUID, after: UUID) -> dict[str, Any]:

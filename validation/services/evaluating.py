@@ -157,9 +157,6 @@ def outcomes_of(evaluation: Evaluation, row: Element) -> dict[str, str]:
     return {**evaluation.of_file.get(row.global_id, {}), **judged}
 
 
-# ── kept ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def shown(one: Judgement) -> dict[str, Any]:
     """A judgement as results keep it."""
     return {

@@ -42,9 +42,6 @@ def _named(rows: QuerySet[Building], named: str) -> QuerySet[Building]:
         return rows.filter(name__iexact=named)
 
 
-# ── a check ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def run_and_wait(tenant: Tenant, house: Building, *, seconds: float, by: str) -> dict[str, Any]:
     """Check the whole building as it is now. What came of it, or after `seconds` only that it is on its way (`state`: running).
 
@@ -80,9 +77,6 @@ def _told(found: Mapping[str, Any]) -> str:
     score = "–" if found["score"] is None else f"{found['score']:g}"
     coverage = "–" if found["coverage"] is None else f"{found['coverage']:.0%}"
     return f"{found['building']['name']}: {violations}{unknown}. Score {score}, coverage {coverage}: {found['status']}."
-
-
-# ── what was found ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def standing(tenant: Tenant, house: Building) -> dict[str, Any]:
@@ -141,9 +135,6 @@ def _about(name: str, said: str) -> str:
 
 def _remedy(row: Finding, system: str) -> str:
     return remedy.remedy(actual=row.actual, required=row.required, unit=row.unit, margin=row.margin, missing=row.missing, system=system)
-
-
-# ── why ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def explain(tenant: Tenant, house: Building, *, element: str = "", finding_id: str = "", rule: str = "") -> dict[str, Any]:

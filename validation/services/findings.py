@@ -141,9 +141,6 @@ def tell_people(building: Building, rows: Sequence[Finding]) -> FindingsDiff | N
     return tell(locked, at_seq=locked.checked_seq, updated=rows, standing=standings.of(locked, book))
 
 
-# ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _known(building: Building, check: Check) -> dict[str, Finding]:
     """The rows that the check may touch: all of a full check, else those of its subjects."""
     rows = Finding.objects.for_tenant(building.tenant_id).filter(building=building)
@@ -172,9 +169,6 @@ def _altered(building: Building, rows: Iterable[Finding]) -> set[str]:
 
 def _was_judged(row: Finding, check: Check) -> bool:
     return check.judged is None or row.fingerprint in check.judged or row.subject in check.gone
-
-
-# ── new, changed, resolved ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _new(building: Building, mark: str, one: Judgement, check: Check, covered: Covered) -> Finding:
@@ -259,9 +253,6 @@ def _json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_json(inner) for inner in value]
     return sorted(value) if isinstance(value, set | frozenset) else value
-
-
-# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _write(building: Building, made: Sequence[Finding], changed: Sequence[tuple[Finding, bool, bool]]) -> None:

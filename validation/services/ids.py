@@ -33,9 +33,6 @@ LONGEST_MESSAGE: Final = 2000
 INVALID: Final = "invalid"
 
 
-# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """verdict: pass, fail, invalid. problem: why a file could not be read, or "". faults of the audit: {path, line, code, message, severity}."""
@@ -110,9 +107,6 @@ def _on_disk(file: Any, suffix: str) -> Iterator[str]:
             copy.write(chunk)
         copy.flush()
         yield copy.name
-
-
-# ── a file becomes rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def import_file(
@@ -195,9 +189,6 @@ def _free(key: str, taken: set[str]) -> str:
     return wanted
 
 
-# ── rules become a file ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def export_version(tenant: Tenant, *, version: UUID) -> tuple[str, bytes]:
     """File name and content: all active ids rules of the version, in their order. Raises RuleSetNotFound, NoIdsRules."""
     owner = queries.one(tenant, RuleSetVersion, version, "rule_set")
@@ -208,9 +199,6 @@ def export_version(tenant: Tenant, *, version: UUID) -> tuple[str, bytes]:
     info = dict(files[0].audit.get("info", {})) if len(files) == 1 else {}
     info |= {"title": info.get("title") or owner.rule_set.title, "version": owner.number}
     return f"{owner.rule_set.slug}-{owner.number}.ids", writing.write([row.ids_xml for row in rows], info=info)
-
-
-# ── rules judge a model ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def judgements(tenant: Tenant, *, revision: ModelRevision | None, rules: Iterable[Rule], building: Building | None = None) -> list[Judgement]:

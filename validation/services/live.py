@@ -139,9 +139,6 @@ def _apply(building: Building, ops: Sequence[Op], *, client_id: str, client_seq:
     return Applied(seq=seq, conflicts=tuple(conflicts), diverged=tuple(diverged))
 
 
-# ── what becomes of the elements ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _rows(building: Building, global_ids: Iterable[str]) -> dict[str, Element]:
     return {row.global_id: row for row in elements.at(building.tenant, building).filter(global_id__in=list(global_ids))}
 
@@ -239,9 +236,6 @@ def _since(building: Building, ids: Iterable[str], base_seq: int) -> dict[str, l
     return found
 
 
-# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _write(building: Building, touched: Mapping[str, Touched], here: Ground, seq: int) -> None:
     """Close the old states and open the new ones. What has not changed keeps its row."""
     ended: list[int] = []
@@ -300,9 +294,6 @@ def _matters(one: Touched, changed: frozenset[str]) -> bool:
 
 def _order(here: Ground) -> dict[str, surroundings.Level]:
     return surroundings.levels(ground.placed(here.storeys.values()))
-
-
-# ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _judge(building: Building, touched: Mapping[str, Touched], here: Ground, seq: int) -> None:

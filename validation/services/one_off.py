@@ -123,9 +123,6 @@ def stated(given: Mapping[str, Any]) -> Facts:
     return {name: Fact(value=value, source="project") for name, value in given.items() if value is not None}
 
 
-# ── the model ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def read(path: Path, *, tell: Tell = lambda done, total, phase: None) -> Model:
     """Raises ModelRejected, also for a file that is not there."""
     kind = SUFFIXES.get(path.suffix.lower())
@@ -152,9 +149,6 @@ def read(path: Path, *, tell: Tell = lambda done, total, phase: None) -> Model:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# ── the law ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def basis_of(asked: Request, tenant: Tenant | None) -> Json:
@@ -261,9 +255,6 @@ def _refuse_unknown(asked: Request, found: Iterable[str], known: Iterable[str]) 
     missing = sorted(set(asked.rule_sets) - set(found))
     if missing:
         raise RuleSetNotFound(f"There is no rule set {', '.join(missing)}; there are {', '.join(sorted(known)) or 'none'}.", rule_sets=missing)
-
-
-# ── as JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def report(found: Checked, *, file: str) -> Json:

@@ -106,9 +106,6 @@ def import_pack(tenant: Tenant, *, document: Document, publish: bool, by: By) ->
     return done
 
 
-# ── the law ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _jurisdiction(tenant: Tenant, row: Mapping[str, Any], done: Imported, by: By) -> None:
     if Jurisdiction.objects.for_tenant(tenant).filter(code=row.get("code", "")).exists():
         return
@@ -164,9 +161,6 @@ def _amendment(tenant: Tenant, row: Mapping[str, Any], done: Imported, by: By) -
     fields = {**{name: row[name] for name in names if name in row}, "jurisdiction": place, "rule_key": row.get("rule", ""), "effective_from": start}
     amendments.save_amendment(tenant, fields=fields, by=by)
     done.amendments += 1
-
-
-# ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _rule_set(tenant: Tenant, one: Mapping[str, Any], edition: CodeEdition | None, done: Imported, publish: bool, by: By) -> None:

@@ -49,9 +49,6 @@ SHORTEST_REASON: Final = 10  # letters
 MOST_FUNCTIONS: Final = 1_000
 
 
-# ── projects ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def save_project(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None = None, expected_rev: int | None = None, by: By) -> Project:
     """Create a project or change some of its fields; `rule_sets` is a list of slugs, beside those that the adopted editions bring.
 
@@ -139,9 +136,6 @@ def set_archived(tenant: Tenant, *, pk: UUID, archived: bool, by: By) -> Project
 def delete_project(tenant: Tenant, *, pk: UUID, expected_rev: int | None = None, by: By) -> None:
     """With its buildings, their models, findings and waivers."""
     authoring.delete(tenant, Project, pk=pk, expected_rev=expected_rev, by=by)
-
-
-# ── buildings ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def save_building(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None = None, expected_rev: int | None = None, by: By) -> Building:

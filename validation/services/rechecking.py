@@ -154,9 +154,6 @@ def sweep() -> int:
     return 0  # each is tried again after FORGOTTEN, not at once
 
 
-# ── computing, without a lock ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def compute(building: Building) -> Found:
     """The facts of the dirty storeys, of those that they change over their stairs, and of their zones."""
     here = ground.of(building)
@@ -197,9 +194,6 @@ def _zones(building: Building, frame: Iterable[Element], around: Mapping[str, An
     discharge = ground_floor | {row.global_id for row in rows if row.storey in ground_floor}
     spaces = {row.global_id: elements.facts_of({**row.facts, **around.get(row.global_id, row.around)}) for row in rows}
     return {row.global_id: elements.stored_facts(surroundings.of_zone(ground.placed([row])[0], spaces, discharge)) for row in zones}
-
-
-# ── settling, under the lock ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def prepare(building: Building, found: Found) -> Prepared:

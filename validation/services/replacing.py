@@ -98,9 +98,6 @@ def _replace(tenant: Tenant, revision: ModelRevision, found: Found, *, actor: st
         _turn_on(building, revision, found, _staged(building, revision, found, tell), actor)
 
 
-# ── staging ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _staged(building: Building, revision: ModelRevision, found: Found, tell: Tell) -> Difference:
     """Write the states that are new where nobody sees them, and say what differs from the head. Of a building one revision at a time is staged."""
     _of_nobody(building).delete()
@@ -173,9 +170,6 @@ def _rows(
             facts=known,
             **elements.columns_of(one),
         )
-
-
-# ── turning it on ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _turn_on(building: Building, revision: ModelRevision, found: Found, difference: Difference, actor: str) -> None:

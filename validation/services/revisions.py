@@ -141,9 +141,6 @@ def _start(tenant: Tenant, revision: ModelRevision, by: Principal) -> Operation:
     )
 
 
-# ── reading it ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def ingest(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The worker's part. Runs again after a crash: a revision that is the head already is left as it is. Raises ModelRejected."""
     revision = _of(tenant, UUID(arguments["revision"]))

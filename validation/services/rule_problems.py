@@ -23,9 +23,6 @@ _lock = threading.Lock()
 _NAMES: Final[Mapping[type, str]] = {str: "a text", list: "a list", dict: "an object", float: "a number", bool: "true or false"}
 
 
-# ── shape ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def set_members(row: Rule, given: Mapping[str, Any]) -> list[Fault]:
     """Put members of a rule document into the row. What comes back refuses the save: members that are not known, of another type, or too long."""
     found = [fault(str(name)[:100], "unknown", "is not known here", ", ".join(documents.MEMBERS)) for name in given if not _is_known(name)]
@@ -80,9 +77,6 @@ def _column_faults(row: Rule) -> list[Fault]:
 def _expected(row: Rule, name: str) -> str:
     field: Any = row._meta.get_field(name)
     return ", ".join(str(value) for value, _ in field.choices) if field.choices else str(field.help_text or "")
-
-
-# ── problems ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def document_problems(tenant: Tenant, document: Document, *, path: str = "$", examples: bool = True) -> list[Problem]:

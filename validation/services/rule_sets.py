@@ -30,9 +30,6 @@ VERSION: Final = ("number", "changelog", "overrides")
 State = RuleSetVersion.State
 
 
-# ── rule sets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def save_rule_set(tenant: Tenant, *, fields: Mapping[str, Any], pk: UUID | None = None, expected_rev: int | None = None, by: By) -> RuleSet:
     """Raises FieldsRefused, NameTaken, RuleSetNotFound, StaleEtag."""
     with transaction.atomic():
@@ -61,9 +58,6 @@ def delete_rule_set(tenant: Tenant, *, pk: UUID, expected_rev: int | None = None
     if row.versions.filter(state__in=(State.PUBLISHED, State.RETIRED)).exists():
         raise StillNeeded("A version of it was published; archive it instead.", rule_set=row.slug)
     authoring.delete(tenant, RuleSet, pk=pk, expected_rev=expected_rev, by=by)
-
-
-# ── drafts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def new_draft(
@@ -150,9 +144,6 @@ def _open(version: RuleSetVersion) -> RuleSetVersion:
     if not version.is_open:
         raise RuleSetVersionIsImmutable(rule_set=version.rule_set.slug, number=version.number, state=version.state)
     return version
-
-
-# ── from draft to published ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def submit(tenant: Tenant, *, pk: UUID, by: By) -> RuleSetVersion:
@@ -261,9 +252,6 @@ def _move(version: RuleSetVersion, state: str, action: str, by: By, more: Mappin
     if state in (State.PUBLISHED, State.RETIRED):
         outdated.rule_set_changed(version.rule_set)
     return version
-
-
-# ── taking out and in ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def export_version(tenant: Tenant, *, pk: UUID) -> documents.Document:

@@ -114,9 +114,6 @@ def _adopted(tenant: Tenant, places: list[Jurisdiction], on: date, editions: Map
     return found
 
 
-# ── rows as JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _place(places: list[Jurisdiction]) -> Json:
     leaf = places[-1]
     return {"code": leaf.code, "name": leaf.name, "units": leaf.default_units, "chain": [place.code for place in places]}
@@ -186,9 +183,6 @@ def _fact(row: facts.FactDefinition) -> Json:
 
 def _assumed(row: facts.FactDefinition) -> Json:
     return {"assumption": row.assumption, "params": dict(row.params)}
-
-
-# ── JSON as a rulebook ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def basis_sha256(basis: Json) -> str:

@@ -37,9 +37,6 @@ UNDECIDED: Final = Q(state__in=(Finding.State.OPEN, Finding.State.REOPENED))  # 
 ml.kind(ml.Kind(name=champions.KIND, title="Triage of findings", gates=learning.judge, template="validation/triage_model.html", context=shown.report))
 
 
-# ── how things stand ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What ranks the tenant's findings now, and what is missing for more."""
@@ -83,9 +80,6 @@ def standing(tenant: Tenant) -> Standing:
         champion=models.champion(tenant, kind=champions.KIND, subject=champions.SUBJECT),
         reading=TriageReading.objects.for_tenant(tenant).first(),
     )
-
-
-# ── learning ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def start_training(tenant: Tenant, *, promote: bool = True, by: Principal | str) -> Operation:
@@ -163,9 +157,6 @@ def _card(learned: learning.Learned) -> dict[str, Any]:
     }
 
 
-# ── scoring ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def start_rescoring(tenant: Tenant, *, by: Principal | str) -> Operation:
     """Rank again whatever is still to be looked at, with what is known now."""
     if isinstance(by, Principal):
@@ -241,9 +232,6 @@ def _running(tenant: Tenant, kind: str) -> bool:
     return bool(Operation.objects.for_tenant(tenant).filter(kind=kind, status__in=OPEN).exists())
 
 
-# ── why ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def reasons(tenant: Tenant, *, finding_id: UUID) -> dict[str, Any]:
     """What lifts the finding, and what lowers it, in the order of their weight. Raises FindingNotFound."""
     rows = Finding.objects.for_tenant(tenant).filter(pk=finding_id)
@@ -266,9 +254,6 @@ def reasons(tenant: Tenant, *, finding_id: UUID) -> dict[str, Any]:
             for name, value, effect in monitoring.contributions(rank.forest, row)
         ],
     }
-
-
-# ── watching ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def measure(tenant: Tenant, *, now: datetime | None = None) -> TriageReading:

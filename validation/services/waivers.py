@@ -42,9 +42,6 @@ MAX_ATTACHMENTS: Final = 10
 ATTACHMENT_TYPES: Final = (".pdf", ".png", ".jpg", ".jpeg", ".txt", ".md", ".docx", ".xlsx", ".odt", ".eml", ".ifc", ".bcf", ".bcfzip", ".zip")
 
 
-# ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def request(
     tenant: Tenant, *, building_id: UUID, finding_id: UUID | None = None, rule_key: str = "", fields: Mapping[str, Any], by: Principal
 ) -> Waiver:
@@ -96,9 +93,6 @@ def withdraw(tenant: Tenant, *, waiver_id: UUID, note: str = "", by: Principal) 
             _require_requester(found, by)
         _decide(found, State.WITHDRAWN, note, by)
     return queries.waiver(tenant, waiver_id)
-
-
-# ── deciding ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def approve(
@@ -176,9 +170,6 @@ def _stands_on(found: Waiver) -> tuple[str, str]:
     return current.values_list("content_hash", flat=True).first() or "", version or ""
 
 
-# ── what ends them ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def lapse_for(
     tenant: Tenant, building: Building, *, hashes: Mapping[str, str] | None = None, rule_versions: Mapping[str, str] | None = None
 ) -> list[Waiver]:
@@ -238,9 +229,6 @@ def _end(found: Waiver, state: str, reason: str) -> None:
     _decide(found, state, reason, None)
 
 
-# ── attachments ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def attach(tenant: Tenant, *, waiver_id: UUID, name: str, content: "File[bytes]", by: Principal) -> WaiverAttachment:
     """Add a document. Raises WaiverNotFound, WrongState, AttachmentRefused."""
     by.require("waivers:request")
@@ -288,9 +276,6 @@ def _refuse_attachment(found: Waiver, name: str, size: int) -> None:
         faults.append(_fault("file", "too_many", "the waiver has as many as it may", f"at most {MAX_ATTACHMENTS}"))
     if faults:
         raise errors.FieldsRefused(errors=faults)
-
-
-# ── steps that they share ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _locked_building(tenant: Tenant, building_id: UUID) -> Building:

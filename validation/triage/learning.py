@@ -70,8 +70,6 @@ def _in_time(train: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     return ordered[:cut], ordered[cut:]
 
 
-# ── fitting ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 RATE: Final = 0.06
 LEAVES: Final = 12
 
@@ -148,9 +146,6 @@ def _means(seen: Any) -> Any:
     return np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
-# ── measuring ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _measured(parts: Split, rows: dict[str, Row], forest: Forest, champion: Forest | None) -> dict[str, Any]:
     labels = [_label(case) for case in parts.held_out]
     later = [rows[case.finding] for case in parts.held_out]
@@ -187,9 +182,6 @@ def _importance(forest: Forest, rows: Sequence[Row], labels: Sequence[bool]) -> 
         found.append((FEATURES[place], round(whole - ranking.average_precision(labels, forest.probabilities(changed)), 4)))
     found.sort(key=lambda one: -one[1])
     return [{"feature": name, "loss": loss} for name, loss in found[:12]]
-
-
-# ── gates ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def judge(candidate: Metrics, champion: Metrics | None) -> list[Gate]:

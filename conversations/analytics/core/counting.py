@@ -88,8 +88,6 @@ class _Work:
         self.carry = carry
         self.found: Counter[Key] = Counter()
 
-    # ── one event ──
-
     def take(self, fact: Fact) -> None:
         carry = self.carry
         resting = [] if carry.over else list(carry.frames)
@@ -115,8 +113,6 @@ class _Work:
             self.add(version, day, Measure.TURN_FAULTS, turn.status)
         if turn.kind not in ("timer", "migration"):
             self.add(version, day, Measure.LATENCY, latency_bucket(turn.milliseconds))
-
-    # ── tallies ──
 
     @property
     def root(self) -> str:
@@ -145,9 +141,6 @@ class _Work:
         if frame not in self.carry.reached and len(self.carry.reached) < MOST_REACHED:
             self.carry.reached.append(frame)
             self.in_session(frame[0], Measure.REACHED, frame[1])
-
-
-# ── what each kind of event counts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _started(work: _Work, fact: Fact) -> None:

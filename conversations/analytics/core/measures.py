@@ -21,7 +21,6 @@ class Measure(StrEnum):
     HANDOFFS = "handoffs"  # state
     MIGRATED_IN = "migrated_in"  # ""
     MIGRATED_OUT = "migrated_out"  # ""
-    # ── on the day of the event ──
     TURNS = "turns"  # kind
     TURN_FAULTS = "turn_faults"  # failed | dead
     LATENCY = "latency"  # upper bound of the bucket, milliseconds

@@ -105,9 +105,6 @@ def wrong(at: At, expected: str, blank: T) -> T:
     return blank
 
 
-# ── plain values ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def clean(at: At, value: str, limit: int) -> str:
     """`value`, or "" with a problem when it is too long or cannot be stored."""
     if len(value) > limit:
@@ -251,9 +248,6 @@ def scalar_fault(value: Json) -> str:
 JSON: Final = Kind(read_json, None)
 
 
-# ── collections ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def too_many(at: At, limit: int) -> bool:
     if len(at.value) <= limit:
         return False
@@ -312,8 +306,6 @@ def texts(*, bare: bool = True) -> Kind:
 
     return Kind(read, {}, lambda value: value["default"] if bare and set(value) == {"default"} else dict(value))
 
-
-# ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 REQUIRED: Final = object()
 

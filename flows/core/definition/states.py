@@ -62,8 +62,6 @@ MAX_STATES: Final = 1_000
 MAX_TRANSITIONS: Final = 200
 
 
-# ── configurations ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 PROMPTS: Final = map_of(messages(), 500, IDENTIFIED)
 SLOTS: Final = list_of(IDENTIFIED, 200, distinct=True)
 INTENT_NAMES: Final = Kind(list_of(Kind(read_intent_pattern, Intent(name="")), 200).read, (), lambda intents: [intent.name for intent in intents])
@@ -165,9 +163,6 @@ MAKE: Final[dict[StateType, Callable[[dict[str, Any]], StateConfig]]] = {
 }
 
 
-# ── transitions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def read_condition_value(at: At) -> str:
     """A string; an integer is taken too, because a duration in milliseconds reads best as a number."""
     if isinstance(at.value, int) and not isinstance(at.value, bool) and abs(at.value) < 10**15:
@@ -206,8 +201,6 @@ def write_transition(transition: Transition) -> Json:
 
 TRANSITIONS: Final = list_of(Kind(read_transition, None, write_transition), MAX_TRANSITIONS)
 
-
-# ── states ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 STATE: Final = {
     "type": Field(one_of(StateType, "unknown_state_type")),
@@ -275,9 +268,6 @@ def write_config(state: State) -> Json:
 
 
 STATES: Final = map_of(Kind(read_state, BLANK_STATE, write_state), MAX_STATES)
-
-
-# ── handlers ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class CommandName(StrEnum):

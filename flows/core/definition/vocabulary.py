@@ -32,8 +32,6 @@ from flows.core.definition.reading import (
 )
 from flows.core.types import Choice, Intent, Json, SlotRule, SlotType, Variable
 
-# ── slot rules ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 CHOICE: Final = {
     "value": Field(text(200, empty=False)),
     "synonyms": Field(list_of(text(200, empty=False), 50), (), terse=True),
@@ -114,8 +112,6 @@ def rule_fields(rule: SlotRule) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name == "type" or value != RULE[name].default}
 
 
-# ── intents ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 GAP: Final = r"\W+"
 
 
@@ -187,8 +183,6 @@ def merge_intents(one: Intent, other: Intent) -> Intent:
     both = {key: tuple(dict.fromkeys((*getattr(one, key), *getattr(other, key)))) for key in INTENT}
     return Intent(name=one.name, labels=one.labels or other.labels, **both)
 
-
-# ── variables ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 VARIABLE_TYPES: Final = ("bool", "int", "double", "string", "list", "map", "dyn")
 PYTHON_TYPES: Final[tuple[tuple[type, str], ...]] = (

@@ -32,8 +32,6 @@ def check(flow: Flow) -> list[Problem]:
     return [*slots(flow), *prompts(flow), *patterns(flow), *texts(flow), *ignored(flow), *variables(flow), *rich.check(flow), *sentences(flow)]
 
 
-# ── slots ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 NUMBERS: Final = frozenset((SlotType.INTEGER, SlotType.NUMBER, SlotType.MONEY))
 WORDS: Final = frozenset((SlotType.TEXT, SlotType.PATTERN, SlotType.EMAIL, SlotType.URL))
 USED_BY: Final = {
@@ -81,9 +79,6 @@ def prompts(flow: Flow) -> Iterator[Problem]:
                 yield warning(f"{path}.prompts", "no_prompt", f'Nothing asks the user for the slot "{slot}".', f"a text for {slot}")
 
 
-# ── patterns ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def patterns(flow: Flow) -> Iterator[Problem]:
     for name, rule in flow.slots.items():
         yield from pattern_problem(f"{rule_path(flow, name, 'pattern')}.pattern", rule.pattern)
@@ -105,9 +100,6 @@ def pattern_problem(path: str, pattern: str) -> Iterator[Problem]:
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
         yield Problem(path=path, code="bad_pattern", message=f"This is no regular expression: {reason[:200]}.", expected="RE2 syntax")
-
-
-# ── texts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def texts(flow: Flow) -> Iterator[Problem]:
@@ -143,8 +135,6 @@ def sentences(flow: Flow) -> Iterator[Problem]:
             yield warning(path, "unknown_sentence", message, listed(SENTENCES))
 
 
-# ── fields without effect ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 VALUED: Final = frozenset((Condition.INTENT_MATCH, Condition.SLOT_FILLED, Condition.TIMEOUT, Condition.INTEGRATION_ERROR))
 
 
@@ -165,9 +155,6 @@ def ignored_fields(path: str, transition: Transition) -> Iterator[Problem]:
         yield warning(
             f"{path}.condition_value", "ignored_field", f"A transition on {transition.condition} does not look at `condition_value`.", "nothing here"
         )
-
-
-# ── variables ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def variables(flow: Flow) -> Iterator[Problem]:

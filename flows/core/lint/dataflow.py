@@ -61,8 +61,6 @@ class Analysis:
         self.inputs = self.bits_of(name for name in self.bits if name not in filled_somewhere(shape.flow))
         self.at_entry = self.solve()
 
-    # ── bits ──
-
     def bits_of(self, names: Iterable[str]) -> int:
         total = 0
         for name in names:
@@ -74,8 +72,6 @@ class Analysis:
 
     def variables(self, names: Iterable[str]) -> int:
         return self.bits_of(f"variables.{name}" for name in names)
-
-    # ── transfer ──
 
     def after(self, known: Known, actions: tuple[Action, ...]) -> Known:
         for action in actions:
@@ -131,8 +127,6 @@ class Analysis:
         known = self.after(self.when(state, transition), state.exit_actions)
         return self.after(known, transition.actions) if transition else known
 
-    # ── fixpoint ──
-
     def solve(self) -> dict[str, Known]:
         everything = Known(sum(self.bits.values()), 0)
         self.at_entry = dict.fromkeys(self.flow.states, everything)
@@ -158,8 +152,6 @@ class Analysis:
         from_handlers = {name: Known(0, sum(self.bits.values())) for name in self.shape.reached if name in handler_goals(self.flow)}
         first = {self.flow.initial_state: Known(0, 0)} if self.flow.initial_state in self.flow.states else {}
         return {**first, **from_handlers}
-
-    # ── verdicts ──
 
     def problems(self, checked: list[Checked]) -> list[Problem]:
         found: list[Problem] = []

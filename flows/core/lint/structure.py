@@ -136,9 +136,6 @@ def half_handled(shape: Shape) -> Iterator[Problem]:
             yield warning(path, "no_error_branch", "When the call fails, the turn ends with an apology.", "a transition on integration_error")
 
 
-# ── loops ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def loops(shape: Shape) -> Iterator[Problem]:
     """Cycles that the engine goes round without waiting for anybody."""
     silent = [edge for edge in shape.edges if goes_on_alone(shape.flow, edge)]

@@ -81,9 +81,6 @@ Chat        .venv/bin/python -m clients.chat --url {base} --key {key}
 Web chat    {base}{chat}   say "human" there, and answer in {base}/admin/conversations/handoff/""")
 
 
-# ── data ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def prepare() -> tuple[str, str]:
     """Create what is not there yet; gives the admin's password and an API key, both generated once and kept in the state directory."""
     tenant = Tenant.objects.filter(slug="demo").first() or services.create_tenant(slug="demo", name="Demo architects")
@@ -144,9 +141,6 @@ def _kept(name: str, make: Any, *, renew: bool = False) -> str:
     return str(path.read_text())
 
 
-# ── the server ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @contextlib.contextmanager
 def serving(port: int) -> Iterator[None]:
     """The real server, as a process of its own."""
@@ -185,9 +179,6 @@ def wait_for_signal() -> None:
     sys.stdout.write("\nServing; Ctrl-C stops.\n")
     sys.stdout.flush()
     done.wait()
-
-
-# ── the story ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Story:

@@ -75,9 +75,6 @@ def _need_tenant(options: Options) -> Tenant:
     return tenant_of(options["tenant"])
 
 
-# ── the verbs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def validate(options: Options) -> tuple[Any, int]:
     source = source_of(options["flow"], _tenant(options))
     problems, needs = source.problems()
@@ -201,8 +198,6 @@ def _one_conversation(tenant: Tenant, options: Options) -> tuple[Any, int]:
     return {"same": found.same, **replays.shown(found)}, OK if found.same else PROBLEMS
 
 
-# ── their arguments ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 WHICH = "a file, or flow_id, flow_id@draft, flow_id@3 with --tenant"
 
 
@@ -267,9 +262,6 @@ VERBS: Mapping[str, tuple[str, Callable[[Any], None], Callable[[Options], tuple[
     "test": ("Run tests: stored ones, or files.", _test_arguments, test),
     "replay": ("Play stored conversations again on a draft or version.", _replay_arguments, replay),
 }
-
-
-# ── for people ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _problem(fault: Mapping[str, Any]) -> str:

@@ -79,8 +79,6 @@ class EndpointPage(TenantPage):
             return ()
         return ("name", "kind", "url", "types", "timeout_ms", "max_attempts", "stream_length") if obj.is_managed else ("kind",)
 
-    # ── columns ──
-
     @admin.display(description="Kind", ordering="kind")
     def kind_of(self, row: Endpoint) -> SafeString:
         return badge(row.get_kind_display(), KIND_VARIANTS.get(Endpoint.Kind(row.kind), ""))
@@ -104,8 +102,6 @@ class EndpointPage(TenantPage):
     @admin.display(description="Dead")
     def dead_count(self, row: Any) -> SafeString | str:
         return _linked(row, "dead", row.dead)
-
-    # ── pages and buttons ──
 
     def get_urls(self) -> list[Any]:
         guarded = self.admin_site.admin_view

@@ -96,9 +96,6 @@ def require_grantable(tenant: Tenant, wanted: Iterable[str], by: By) -> None:
         raise CannotGrant(permissions=beyond)
 
 
-# ── accounts: the platform's, not a tenant's; each tenant that the person is a member of records what happens to them ───────────────────
-
-
 def change_account(user: User, *, before: Mapping[str, Any], by: By) -> None:
     """Save an account that was edited; `before` are the fields as they were. Raises LastOwner when a tenant would be left without an owner."""
     with transaction.atomic():

@@ -77,9 +77,6 @@ def _held(section: Sequence[Flowable]) -> list[Flowable]:
     return [part for flowable in section for part in ((CondPageBreak(90), flowable) if isinstance(flowable, Heading) else (flowable,))]
 
 
-# ── cover ──
-
-
 def _cover(telling: Telling) -> list[Flowable]:
     found, words = telling.document, telling.words
     project, building, summary = found["project"], found["building"], found["summary"]
@@ -144,9 +141,6 @@ def _edition(edition: Mapping[str, Json]) -> str:
 
 def _model(model: Mapping[str, Json]) -> str:
     return ", ".join(str(model[key]) for key in ("file_name", "schema") if model.get(key))
-
-
-# ── sections ──
 
 
 def _control(telling: Telling) -> list[Flowable]:

@@ -43,8 +43,6 @@ class Office:
         return self.credentials[who].removeprefix("Bearer ")
 
 
-# ── drafts that may be saved but not published ──────────────────────────────────────────────────────────────────────────────────────
-
 BYE = {"done": ending("Bye.")}
 DRAFTS: Mapping[str, Any] = {
     "lost": flow("lost", states={"ask": response("Well?", to("nowhere")), **BYE}),
@@ -83,9 +81,6 @@ def committed(blocker: Any) -> Iterator[None]:
         yield
         pool.close_connections()
         call_command("flush", interactive=False, verbosity=0)
-
-
-# ── the two tenants ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
@@ -189,8 +184,6 @@ def _ended(token: str, **how: Any) -> str:
     ApiKey.objects.filter(prefix=token.split("_")[1]).update(**how)
     return token
 
-
-# ── what is stored ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NOTED = {("tenancy.ApiKey", "last_used_at")}  # a key that is shown may be noted as used: not a consequence of what was asked
 FIXED = {"auth", "contenttypes"}

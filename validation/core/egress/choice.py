@@ -77,9 +77,6 @@ def _is_corridor(net: Network, space: str) -> bool:
     return bool(net.spaces[space].value("is_corridor"))
 
 
-# ── the graph ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _into(way: Doorway, space: str) -> Step:
     return ("way", way.id, space)
 
@@ -164,9 +161,6 @@ def within(net: Network, space: str, starts: Mapping[int, float]) -> dict[int, f
             if other not in found and net.space_of.get(other) == space:
                 heapq.heappush(heap, (so_far + step, other))
     return found
-
-
-# ── dominators ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _dominators(made: Choices) -> dict[Step, Step]:
@@ -255,9 +249,6 @@ def _distances(made: Choices) -> dict[Step, tuple[float, Step | None]]:
             if other not in found and made.free.get(other) == top:
                 heapq.heappush(heap, (so_far + made.after[other][step], other, step, top))
     return found
-
-
-# ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def egress_ways(made: Choices, space: str) -> list[Doorway]:

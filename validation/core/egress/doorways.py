@@ -183,9 +183,6 @@ def _walkable(element: Element, elevation: float) -> bool:
     return element.box is None or element.box[2] <= elevation + _FLOOR
 
 
-# ── open edges ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _open_edges(model: StoreyModel, floor: _Floor, known: Collection[frozenset[str]]) -> Iterable[Doorway]:
     """Where two spaces share an edge that no wall covers. Only on storeys that have walls: without any, nothing could be told from their absence."""
     import shapely

@@ -107,9 +107,6 @@ def _arriving(model: StoreyModel, known: Mapping[str, Links]) -> dict[str, float
     return found
 
 
-# ── sums ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def building_facts(storeys: Sequence[Facts], situation: Facts) -> Facts:
     """Sums over the storeys; the project's facts as they are.
 

@@ -61,9 +61,6 @@ def solve(model: StoreyModel) -> Solution:
     return made
 
 
-# ── what is handed over at stairs ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def handed_over(made: Solution, arriving: Mapping[str, float]) -> dict[str, dict[str, Any]]:
     """stair -> {"to": [storeys], "distance": m from its end here to an exit (None: no way), "load": people who leave over it}. `arriving`.
 
@@ -105,9 +102,6 @@ def _arrivals(made: Solution, arriving: Mapping[str, float]) -> loads.Flow:
         if node >= 0 and number > 0:
             onward.send(found, node, number, "")
     return found
-
-
-# ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def finish(made: Solution) -> dict[str, Facts]:
@@ -154,9 +148,6 @@ def _fact(value: Any, *, notes: tuple[str, ...] = ()) -> Fact:
 def _people(made: Solution, number: float) -> Fact:
     load = made.load
     return _fact(loads.whole(number), notes=(load.note or "loads rest on assumed functions or areas",) if load and load.assumed else ())
-
-
-# ── spaces ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _space(made: Solution, space: str, served: Mapping[str, float]) -> dict[str, Fact]:
@@ -251,9 +242,6 @@ def _straight(a: Point, b: Point, c: Point) -> bool:
     return math.dist(a, b) + math.dist(b, c) - math.dist(a, c) < 1e-6
 
 
-# ── doors and stairs ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _door(made: Solution, way: Doorway, served: Mapping[str, float]) -> dict[str, Fact]:
     net = made.net
     exit_ = net.exit_by.get(way.id)
@@ -304,9 +292,6 @@ def _connected(made: Solution) -> dict[str, int]:
         space = made.net.stair_at.get(end.placed.id, ("", -1))[0]
         found[space] = max(end.connected, found.get(space, 0))
     return found
-
-
-# ── the storey ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _storey(made: Solution, arriving: Mapping[str, float]) -> dict[str, Fact]:

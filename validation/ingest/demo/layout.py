@@ -134,9 +134,6 @@ def _room(name: str, long_name: str, rect: Rect, without: Collection[str]) -> Ro
     return Room(name=name, long_name=long_name, rect=rect, storey=int(name[0]), ceiling=2.2 if low else CEILING, declared=declared, facade=facade)
 
 
-# ── doors and windows ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _doors(room: Room, without: Collection[str]) -> Iterator[Door]:
     """One to the corridor from every room, and the ways out."""
     if room.name.endswith(".K1"):
@@ -215,9 +212,6 @@ def _windows(room: Room) -> Iterator[Window]:
         side = "south" if room.facade == "S" else "north"
         x = _middle(room) + (2.2 if room.slot == "S1" else 0.0)
         yield Window(name=f"Window {room.name}", wall=f"Facade {room.storey} {side}", at=(x, y), storey=room.storey)
-
-
-# ── walls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _walls(rooms: list[Room], without: Collection[str]) -> Iterator[Wall]:

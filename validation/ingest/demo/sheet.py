@@ -36,8 +36,6 @@ class Sheet:
         self._origins: dict[int, Point3] = {}
         self._count = 0
 
-    # ── things ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def root(self, ifc_class: str, name: str, predefined: str | None = None) -> Any:
         import ifcopenshell.api.root
 
@@ -83,8 +81,6 @@ class Sheet:
         made = ifcopenshell.api.pset.add_qto(self.model, product=element, name=name)
         values: dict[str, Any] = {key: round(value, 4) for key, value in plain.items()} | {key: self.length(value) for key, value in lengths.items()}
         ifcopenshell.api.pset.edit_qto(self.model, qto=made, properties=values)
-
-    # ── geometry ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @staticmethod
     def length(metres: float) -> float:

@@ -86,8 +86,6 @@ class _Auditor:
             self.together(schema(version))
         return self.faults
 
-    # ── every facet by itself, whatever the schema ──────────────────────────────────────────────────────────────────────────────────
-
     def shape(self, facet: Facet) -> None:
         for name, constraint in _named(facet):
             self.text_constraint(constraint, name)
@@ -155,8 +153,6 @@ class _Auditor:
             self.note(facet.place, "cardinality", f"Something optional can only fail when it has {needs[1]}.")
         if isinstance(facet, terms.PropertyFacet) and facet.cardinality == "prohibited" and facet.data_type:
             self.note(facet.place, "cardinality", "A property is prohibited as a whole, without dataType.")
-
-    # ── all facets together, for one schema ─────────────────────────────────────────────────────────────────────────────────────────
 
     def together(self, ifc: Schema) -> None:
         one = self.specification

@@ -180,9 +180,6 @@ def _valued(value: Constraint | None) -> str:
     return f" with a value of {terms.said(value)}" if value is not None else ""
 
 
-# ── the six facets ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _entity(_model: Model, one: Any, facet: terms.EntityFacet) -> Met:
     names = objects.classes_of(one)
     if not any(meets(name, facet.name) for name in names):

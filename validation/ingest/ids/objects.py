@@ -24,9 +24,6 @@ class Typed:
     is_range: bool = False
 
 
-# ── class and predefined type ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def type_of(one: Any) -> Any:
     """The type object of an occurrence, or None."""
     for relation in getattr(one, "IsTypedBy", None) or ():
@@ -67,9 +64,6 @@ def _predefined(one: Any, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found)
 
 
-# ── classifications ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def classifications(one: Any) -> list[tuple[str | None, frozenset[str]]]:
     """(system, codes of the reference and of all it is below) for every classification; an occurrence's replaces its type's of the same system."""
     own = [_classified(reference) for reference in _references(one)]
@@ -105,9 +99,6 @@ def _classified(reference: Any) -> tuple[str | None, frozenset[str]]:
             codes.add(code)
         reference = reference.ReferencedSource
     return None, frozenset(codes)
-
-
-# ── materials ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def materials(one: Any) -> list[Any]:
@@ -152,9 +143,6 @@ def material_words(definition: Any) -> Iterator[str]:
             for one in (inner if isinstance(inner, tuple) else (inner,)) if inner is not None else ():
                 yield from material_words(one)
         return
-
-
-# ── properties ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def property_sets(one: Any, units: Units) -> dict[str, dict[str, Typed]]:
@@ -284,9 +272,6 @@ _KINDS: Final[dict[str, Callable[[Any, Units], Typed]]] = {
     "IfcPropertyBoundedValue": _bounded,
     "IfcPhysicalSimpleQuantity": _quantity,
 }
-
-
-# ── what it is part of ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def wholes(one: Any, relation: str) -> list[Any]:

@@ -215,8 +215,6 @@ class _Reader:
         base = _prefixed(given.get("base", ""), element)
         return Restriction(base=base, enumeration=tuple(enumeration), patterns=tuple(patterns), limits=tuple(limits), place=place)
 
-    # ── the tree ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def children(self, element: Any, place: Place) -> list[tuple[Any, str, Place]]:
         """Every child with its local name and place; text between them is noted."""
         if (element.text or "").strip() or any((child.tail or "").strip() for child in element):

@@ -76,8 +76,6 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"verdict": INVALID, "problem": {"code": code, "detail": why}}) if options["json"] else INVALID)
         return CommandError(why, returncode=EXIT[INVALID])
 
-    # ── once ──
-
     def _once(self, options: dict[str, Any]) -> str:
         tenant = _tenant(options["tenant"]) if options["tenant"] else None
         found = one_off.check(options["file"], _request(options), tenant=tenant, tell=self._tell(options))
@@ -134,8 +132,6 @@ class Command(BaseCommand):
     def _row(self, *cells: str) -> None:
         *narrow, last = cells
         self.stdout.write("  ".join([*(_cut(cell, width) for cell, width in zip(narrow, WIDTHS, strict=True)), last]))
-
-    # ── as a revision ──
 
     def _keep(self, options: dict[str, Any]) -> str:
         house = Building.objects.filter(pk=options["building"]).select_related("tenant").first()
