@@ -41,6 +41,18 @@ PERMISSIONS: Mapping[str, str] = {
     "rules:override": "Override rules for one project, with a reason",
     "reports:read": "See reports and download their files",
     "reports:write": "Ask for reports, make them again, delete them, change templates and branding",
+    "experiments:read": "See experiments, their numbers and decisions",
+    "experiments:write": "Plan experiments, their variants and metrics",
+    "experiments:run": "Start, ramp, pause, stop and decide experiments",
+    "metadata:read": "See product aliases and column mappings",
+    "metadata:write": "Edit, import and publish product aliases and column mappings",
+    "servers:read": "See other Model Context Protocol servers, their tools, state and cache",
+    "servers:write": "Connect other Model Context Protocol servers, approve their tools, offer them through virtual servers",
+    "servers:use": "Call the tools of connected servers",
+    "clients:manage": "See, register and withdraw OAuth clients",
+    "tools:ping": "Call the tool ping",
+    "tools:health": "Call the tool health_check",
+    "tools:echo": "Call the tool echo",
     "operations:cancel": "Stop long-running work that you may see",
 }
 
@@ -56,12 +68,30 @@ _SEE = frozenset(
         "validation:read",
         "rules:read",
         "reports:read",
+        "experiments:read",
+        "metadata:read",
+        "servers:read",
+        "tools:ping",
+        "tools:health",
+        "tools:echo",
     }
 )
 _TALK = frozenset({"conversations:write"})
 _BUILD = frozenset({"validation:write", "validation:run", "findings:write", "waivers:request", "reports:write"})
-_CONNECT = frozenset({"integrations:write", "integrations:try", "secrets:read", "secrets:write"})
-_OPERATE = frozenset({"conversations:operate", "inbox:work", "metrics:read", "integrations:try", "operations:cancel", "events:read", "events:manage"})
+_CONNECT = frozenset({"servers:write", "servers:use", "integrations:write", "integrations:try", "secrets:read", "secrets:write"})
+_OPERATE = frozenset(
+    {
+        "servers:use",
+        "experiments:run",
+        "conversations:operate",
+        "inbox:work",
+        "metrics:read",
+        "integrations:try",
+        "operations:cancel",
+        "events:read",
+        "events:manage",
+    }
+)
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
     Role.OWNER: ALL,
@@ -69,7 +99,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
     | _TALK
     | _CONNECT
     | _BUILD
-    | {"rules:write", "rules:publish"}
+    | {"rules:write", "rules:publish", "experiments:write", "experiments:run", "metadata:write"}
     | {"channels:write", "events:read", "flows:write", "flows:publish", "metrics:read", "operations:cancel", "models:write"},
     Role.ANALYST: _SEE | {"events:read", "audit:read", "metrics:read", "conversations:operate"},
     Role.CODE_OFFICIAL: _SEE

@@ -1,0 +1,1 @@
+"""Experiments: A/B tests of flow variants and of models, with honest statistics."""
