@@ -31,7 +31,7 @@ def test_what_kills_its_workers_is_given_up_after_three_tries(scaled: Plant) -> 
         assert buried == [200, 200]
     turns = {(turn["conversation"], turn["id"]): turn for turn in scaled.ask("turns", tenant=office["tenant"])}
     assert (turns[conversation, "m-1"]["status"], turns[conversation, "m-2"]["status"]) == ("dead", "done")
-    until(lambda: "job_dropped" in worker.text(), seconds=10, what="the poison job to be dropped")
+    until(lambda: "job_dropped" in worker.text(), seconds=40, what="the poison job to be dropped")
     deaths = worker.text().count("WorkerLostError")
     print(f"{deaths} deaths of children")  # noqa: T201
     time.sleep(2)

@@ -141,7 +141,7 @@ def test_limits_are_counted_by_each_process_and_health_tells(scaled: Plant, faul
         assert node.probe("/health/detailed") == 503
     finally:
         repair()
-    until(lambda: "unhealthy" not in _cache(node), seconds=10, what="the cache to be well")
+    until(lambda: "unhealthy" not in _cache(node), seconds=40, what="the cache to be well")
 
 
 def _cache(node: Node) -> str:
