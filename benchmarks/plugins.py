@@ -20,8 +20,9 @@ PATIENCE = 60.0
 
 
 class Plugin:
-    def __init__(self, socket: ClientConnection, number: int) -> None:
-        self.socket, self.name, self.dice = socket, f"bench-{number}", random.Random(number)
+    def __init__(self, socket: ClientConnection, number: int, crowd: int) -> None:
+        # a client's name goes with its numbers: each run has names of its own
+        self.socket, self.name, self.dice = socket, f"bench-{number}-of-{crowd}", random.Random(number)
         self.head = self.client_seq = self.at_seq = 0
         self.findings: dict[str, int] = {}  # fingerprint -> rev
         self.acked: dict[int, int] = {}
@@ -97,7 +98,7 @@ def digest(findings: dict[str, int]) -> str:
 async def run(port: int, key: str, building: str, plugins: int, edits: int, pause: float) -> dict[str, Any]:
     address = f"ws://127.0.0.1:{port}/ws/v1/buildings/{building}/validation/"
     sockets = [await connect(address, subprotocols=[SUBPROTOCOL], max_size=None, proxy=None) for _ in range(plugins)]  # type: ignore[list-item]
-    made = [Plugin(socket, number) for number, socket in enumerate(sockets)]
+    made = [Plugin(socket, number, plugins) for number, socket in enumerate(sockets)]
     ears = [asyncio.create_task(one.listen()) for one in made]
     for one in made:
         await one.begin(key, building)
@@ -121,6 +122,7 @@ async def run(port: int, key: str, building: str, plugins: int, edits: int, paus
         "p95_ms": round(cuts[94], 1),
         "unacknowledged": sum(one.client_seq - len(one.acked) for one in made),
         "faults": sum(len(one.faults) for one in made),
+        **({"first_fault": faults[0]} if (faults := [fault for one in made for fault in one.faults]) else {}),
         "lost": sum(not same for same in whole),
     }
 
