@@ -48,14 +48,14 @@ def sums(turns: list[list[Fact]], cuts: set[int]) -> Counter[Any]:
     return Counter({key: value for key, value in found.items() if value})
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(book=BOOKS, moments=st.lists(MOMENTS, min_size=1, max_size=12), cuts=st.sets(st.integers(0, 12)))
 def test_counting_in_steps_is_counting_at_once(book: Any, moments: Any, cuts: set[int]) -> None:
     turns = dialogue(book, moments)
     assert sums(turns, cuts) == sums(turns, set())
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(book=BOOKS, moments=st.lists(MOMENTS, min_size=1, max_size=12))
 def test_the_frames_that_are_counted_are_those_of_the_engine(book: Any, moments: Any) -> None:
     carry, at = Carry(), Snapshot(locale="de")

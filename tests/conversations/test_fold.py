@@ -276,7 +276,7 @@ def concrete(moment: Any, at: Any, tokens: Any) -> Any:
     raise AssertionError(moment)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(book=BOOKS, moments=st.lists(MOMENTS, min_size=1, max_size=12))
 def test_random_dialogues(book: Any, moments: Any) -> None:
     at = Snapshot(locale="de")

@@ -288,7 +288,7 @@ def test_an_empty_conversation_is_nobodys() -> None:
 
 
 @pytest.mark.timeout(600)  # large flows: half a minute alone, minutes on a busy machine
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     known=BOOKS,
     other=flows("one"),
