@@ -69,7 +69,7 @@ async def say(socket: ClientConnection, **frame: Any) -> None:
     await socket.send(json.dumps(frame))
 
 
-async def frame(socket: ClientConnection, *kinds: str, seconds: float = 5) -> dict[str, Any]:
+async def frame(socket: ClientConnection, *kinds: str, seconds: float = 30) -> dict[str, Any]:
     """The next frame, of one of these kinds if any are named. Answers pings."""
     async with asyncio.timeout(seconds):
         while True:
@@ -80,7 +80,7 @@ async def frame(socket: ClientConnection, *kinds: str, seconds: float = 5) -> di
                 return found
 
 
-async def closed(socket: ClientConnection, seconds: float = 5) -> tuple[int, list[dict[str, Any]]]:
+async def closed(socket: ClientConnection, seconds: float = 30) -> tuple[int, list[dict[str, Any]]]:
     """The close code, and the frames before it."""
     before = []
     async with asyncio.timeout(seconds):

@@ -39,7 +39,7 @@ class Client:
     async def send(self, **frame: Any) -> None:
         await self.socket.send(json.dumps(frame))
 
-    async def next(self, *kinds: str, seconds: float = 20) -> dict[str, Any]:
+    async def next(self, *kinds: str, seconds: float = 60) -> dict[str, Any]:
         """The next frame of one of these kinds; findings are kept on the way."""
         async with asyncio.timeout(seconds):
             while True:

@@ -52,7 +52,7 @@ def asgi(*, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> 
     async def ask() -> Any:
         pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()]
         asking = HttpCommunicator(_asgi(), method, path, body, pairs)
-        answer = await asking.get_response(timeout=20)
+        answer = await asking.get_response(timeout=60)
         await asking.wait()
         return answer
 

@@ -142,7 +142,7 @@ async def _end_of(row: BadSocket, office: Office) -> End:
         await _send(socket, frame)
     error: Mapping[str, Any] = {}
     while True:
-        event = await socket.receive_output(timeout=10)
+        event = await socket.receive_output(timeout=40)
         if event["type"] == "websocket.close":
             await socket.wait()
             return End(code=event["code"], error=error)
@@ -164,5 +164,5 @@ async def _send(socket: WebsocketCommunicator, frame: Frame) -> None:
 
 async def _still_open(socket: WebsocketCommunicator) -> None:
     await socket.send_json_to({"type": "ping", "id": "still there?"})
-    assert (await socket.receive_json_from(timeout=10)) == {"type": "pong", "id": "still there?"}
+    assert (await socket.receive_json_from(timeout=40)) == {"type": "pong", "id": "still there?"}
     await socket.disconnect()
