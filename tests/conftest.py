@@ -13,12 +13,19 @@ from hypothesis import settings as hypothesis_settings
 
 from mcp_platform.outbox import queries as outbox
 from mcp_platform.tenancy import credentials, scope, throttling, tokens
+from tests import ready
 
 hypothesis_settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True
 )
 hypothesis_settings.load_profile("default")
 TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """In place of pytest-django's."""
+    ready.use()
 
 
 @pytest.fixture(scope="session", autouse=True)

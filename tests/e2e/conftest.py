@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request, sync_playwright
 
+from tests import ready
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -36,8 +38,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     state = tmp_path_factory.mktemp("state")
     env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     env |= {"STATE_DIR": str(state), "ENV_FILE": os.devnull, "PYTHONPATH": str(ROOT)}
-    for command in (["manage.py", "migrate", "-v0"], ["-m", house]):
-        subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True, timeout=600)
+    shutil.copy(ready.sqlite_file(), state / "mcp.sqlite3")
+    subprocess.run([sys.executable, "-m", house], cwd=ROOT, env=env, check=True, timeout=600)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

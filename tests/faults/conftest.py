@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests import ready
 from tests.faults.plant import Plant, Postgres, Redis, dismiss_the_reaper, folder
 
 
@@ -58,9 +59,10 @@ def scaled(site: Plant) -> Iterator[Plant]:
 
 @pytest.fixture(scope="session")
 def migrated() -> Iterator[Path]:
-    """A migrated SQLite file, to copy."""
+    """A state folder with a migrated SQLite file, to copy."""
     with folder() as made:
-        Plant(made).manage("migrate", "-v0")
+        (made / "state").mkdir()
+        shutil.copy(ready.sqlite_file(), made / "state" / "mcp.sqlite3")
         yield made / "state"
 
 
