@@ -43,3 +43,33 @@ class LinkExpired(errors.Denied):
     """The link is not valid, or not any more; ask for a new one."""
 
     code = "REPORT_LINK_EXPIRED"
+
+
+class ReportExpired(errors.NotFound):
+    """The time for which this report was to be kept is over: what it said is gone, whether a copy of it is genuine can still be verified."""
+
+    code = "REPORT_EXPIRED"
+
+
+class ScheduleNotFound(errors.NotFound):
+    """There is no such schedule."""
+
+    code = "REPORT_SCHEDULE_NOT_FOUND"
+
+
+class CertificateNotFound(errors.NotFound):
+    """There is no such certificate."""
+
+    code = "CERTIFICATE_NOT_FOUND"
+
+
+class CertificateNotValid(errors.Conflict):
+    """The certificate that reports are signed with is not valid today; put a new one in its place, or switch it off."""
+
+    code = "CERTIFICATE_NOT_VALID"
+
+
+class NothingToReport(errors.Conflict):
+    """There is nothing to report yet: no building has been checked."""
+
+    code = "NOTHING_TO_REPORT"

@@ -2,11 +2,21 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from mcp_platform.tenancy.models import Tenant
-from reports.errors import BrandingNotFound, FileNotFound, ReportNotFound, TemplateNotFound
-from reports.models import Branding, FileHash, Report, ReportFile, ReportTemplate
+from reports.errors import BrandingNotFound, CertificateNotFound, FileNotFound, ReportNotFound, ScheduleNotFound, TemplateNotFound
+from reports.models import (
+    Branding,
+    FileHash,
+    Occasion,
+    Report,
+    ReportFile,
+    ReportPolicy,
+    ReportSchedule,
+    ReportTemplate,
+    SigningCertificate,
+)
 
 
 def reports(tenant: Tenant) -> QuerySet[Report]:
@@ -82,3 +92,53 @@ def verified(token: str, sha256: str = "") -> tuple[Report, str] | None:
     if matching is not None:
         return matching.report, matching.format
     return found, ""
+
+
+def policy(tenant: Tenant) -> ReportPolicy:
+    """The tenant's, or what holds where it has none."""
+    found: ReportPolicy | None = ReportPolicy.objects.for_tenant(tenant).first()
+    return found or ReportPolicy(tenant=tenant)
+
+
+def schedules(tenant: Tenant) -> QuerySet[ReportSchedule]:
+    rows: QuerySet[ReportSchedule] = ReportSchedule.objects.for_tenant(tenant).select_related("template")
+    return rows
+
+
+def schedule(tenant: Tenant, schedule_id: UUID) -> ReportSchedule:
+    """Raises ScheduleNotFound."""
+    found: ReportSchedule | None = schedules(tenant).filter(pk=schedule_id).first()
+    if found is None:
+        raise ScheduleNotFound(schedule=str(schedule_id))
+    return found
+
+
+def certificates(tenant: Tenant) -> QuerySet[SigningCertificate]:
+    """The one that signs first; without what is sealed."""
+    rows: QuerySet[SigningCertificate] = SigningCertificate.objects.for_tenant(tenant).defer("sealed")
+    return rows
+
+
+def certificate(tenant: Tenant, certificate_id: UUID) -> SigningCertificate:
+    """Raises CertificateNotFound."""
+    found: SigningCertificate | None = certificates(tenant).filter(pk=certificate_id).first()
+    if found is None:
+        raise CertificateNotFound(certificate=str(certificate_id))
+    return found
+
+
+def brandings(tenant: Tenant) -> QuerySet[Branding]:
+    rows: QuerySet[Branding] = Branding.objects.for_tenant(tenant)
+    return rows
+
+
+def templates(tenant: Tenant) -> QuerySet[ReportTemplate]:
+    rows: QuerySet[ReportTemplate] = ReportTemplate.objects.for_tenant(tenant)
+    return rows
+
+
+def occasions(tenant: Tenant, schedule_id: UUID) -> QuerySet[Occasion]:
+    """Newest first. Raises ScheduleNotFound."""
+    known = Prefetch("reports", Report.objects.for_tenant(tenant).only("pk", "occasion"))
+    rows: QuerySet[Occasion] = Occasion.objects.for_tenant(tenant).filter(schedule=schedule(tenant, schedule_id)).prefetch_related(known)
+    return rows

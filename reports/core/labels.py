@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from reports.core import wording
+
 EN: Final[Mapping[str, str]] = {
     "report.run": "Compliance report",
     "report.project": "Project report",
@@ -246,9 +248,9 @@ DE: Final[Mapping[str, str]] = {
     "fail": "Verletzt",
     "not_applicable": "Nicht anwendbar",
 }
-LOCALES: Final[Mapping[str, Mapping[str, str]]] = {"en": EN, "de": {**EN, **DE}}
+LOCALES: Final[Mapping[str, Mapping[str, str]]] = {"en": {**wording.EN, **EN}, "de": {**EN, **wording.DE, **DE}}
 
 
 def labels(locale: str) -> Mapping[str, str]:
     """The words of a locale such as "de-AT": of its language, else English."""
-    return LOCALES.get(locale.lower().replace("_", "-").split("-")[0], EN)
+    return LOCALES.get(locale.lower().replace("_", "-").split("-")[0], LOCALES["en"])

@@ -2,16 +2,16 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reports.core import document as documents
+from reports.core import kinds
 from reports.core.labels import labels
+from reports.render import told, workbook
 
 Json = Any
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-MOST_TEXT: Final = 32_000  # characters that a cell of a workbook may have
 FINDING_COLUMNS: Final = (
     *("number", "severity", "category", "discipline", "rule", "title", "section", "edition"),
     *("subject", "name", "tag", "ifc_class", "storey_name", "at_text"),
@@ -25,11 +25,12 @@ def as_json(document: Mapping[str, Json]) -> bytes:
 
 
 def as_csv(document: Mapping[str, Json]) -> bytes:
-    """The findings; UTF-8 with a byte order mark, which spreadsheets need to read it as such."""
+    """The findings, or the rows that the report is about; UTF-8 with a byte order mark, which spreadsheets need to read it as such."""
+    columns, rows = told.rows(document) if document["kind"] in kinds.KINDS else (FINDING_COLUMNS, document["findings"])
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
-    writer.writerow(FINDING_COLUMNS)
-    writer.writerows([_cell(one[name]) for name in FINDING_COLUMNS] for one in document["findings"])
+    writer.writerow(columns)
+    writer.writerows([_cell(one.get(name)) for name in columns] for one in rows)
     return stream.getvalue().encode("utf-8-sig")
 
 
@@ -45,38 +46,13 @@ def _cell(value: Json) -> Json:
 
 def as_xlsx(document: Mapping[str, Json]) -> bytes:
     """A workbook: summary, findings, rules that hold, rules that could not be evaluated, waivers, data quality. The same document, the same bytes."""
-    from openpyxl import Workbook
-
     words = labels(document["locale"])
-    book = Workbook(write_only=True)
-    for title, columns, rows in _sheets(document, words):
-        sheet = book.create_sheet(title[:31])
-        sheet.freeze_panes = "A2"
-        sheet.append([_styled(sheet, column) for column in columns])
-        for row in rows:
-            sheet.append([_xlsx_cell(value) for value in row])
-    book.properties.creator = "MCP Platform"
-    book.properties.title = _xlsx_cell(document["title"])
-    return _steady(book)
+    found = told.sheets(document, words) if document["kind"] in kinds.KINDS else _sheets(document, words)
+    sheets = [(title, columns, ([_cell(value) for value in row] for row in rows)) for title, columns, rows in found]
+    return workbook.written(sheets, title=document["title"])
 
 
-def _styled(sheet: Any, text: str) -> Any:
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Font
-
-    cell = WriteOnlyCell(sheet, value=text)
-    cell.font = Font(bold=True)
-    return cell
-
-
-def _xlsx_cell(value: Json) -> Json:
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
-    made = _cell(value)
-    return ILLEGAL_CHARACTERS_RE.sub("", made)[:MOST_TEXT] if isinstance(made, str) else made
-
-
-Sheet = tuple[str, Sequence[str], Sequence[Sequence[Json]]]
+Sheet = tuple[str, Sequence[str], Iterable[Sequence[Json]]]
 
 
 def _sheets(document: Mapping[str, Json], words: Mapping[str, str]) -> list[Sheet]:
@@ -95,7 +71,7 @@ def _sheets(document: Mapping[str, Json], words: Mapping[str, str]) -> list[Shee
     ]
     return [
         (words["summary"], ("", ""), about),
-        (words["findings"], FINDING_COLUMNS, [[one[name] for name in FINDING_COLUMNS] for one in document["findings"]]),
+        (words["findings"], FINDING_COLUMNS, ([one[name] for name in FINDING_COLUMNS] for one in document["findings"])),
         *(_listed(words[name], document[name], columns) for name, columns in LISTS.items()),
     ]
 
@@ -110,30 +86,6 @@ LISTS: Final[Mapping[str, Sequence[str]]] = {
 
 def _listed(title: str, rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> Sheet:
     return title, columns, [[", ".join(row[name]) if isinstance(row.get(name), list) else row.get(name, "") for name in columns] for row in rows]
-
-
-def _steady(book: Any) -> bytes:
-    """Saved without a trace of when: a workbook says so inside, and so does every entry of its zip."""
-    import zipfile
-
-    book.properties.created = book.properties.modified = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-    made = io.BytesIO()
-    book.save(made)
-    steady = io.BytesIO()
-    with zipfile.ZipFile(made) as source, zipfile.ZipFile(steady, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name == "docProps/core.xml":
-                content = _undated(content)
-            target.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return steady.getvalue()
-
-
-def _undated(core: bytes) -> bytes:
-    """openpyxl writes the time of saving into `modified`, whatever the properties say."""
-    import re
-
-    return re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>2000-01-01T00:00:00Z", core)
 
 
 FORMATS: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Json]], bytes]]]] = {

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from reports.core import kinds, packed
 from reports.render import data
 
 Json = Any
 PDF: Final = "application/pdf"
 HTML: Final = "text/html"
-ATTACHED: Final = ("json", "xlsx")
+ATTACHED: Final[Mapping[str, Callable[[Mapping[str, Json], bytes], packed.Deflated]]] = {
+    "json": lambda document, canonical: packed.measured(canonical) if canonical else packed.deflated(packed.pieces(document)),
+    "xlsx": lambda document, _: packed.deflated((data.as_xlsx(document),)),
+}
 
 
 def render(
@@ -18,12 +22,21 @@ def render(
     content_sha256: str,
     verify_url: str,
     brand: Mapping[str, Json],
+    canonical: bytes = b"",
+    password: str = "",
     tell: Callable[[str, int], None] = lambda phase, percent: None,
 ) -> tuple[str, bytes]:
-    """Media type and bytes. A PDF carries the whole of its data as attachments."""
+    """Media type and bytes. A PDF carries the whole of its data as attachments, and with `password` it is encrypted.
+
+    canonical: zlib of the document's canonical JSON, where somebody has it already.
+    """
     if name in data.FORMATS:
         media_type, make = data.FORMATS[name]
         return media_type, make(document)
+    if name == "bcf":
+        from reports.render import bcf
+
+        return bcf.MEDIA_TYPE, bcf.as_bcf(document)
     if name == "html":
         from reports.render.html import as_html
 
@@ -31,5 +44,7 @@ def render(
     from reports.render import pdf
 
     tell("attachments", 3)
-    attached = [(f"findings.{kind}", data.FORMATS[kind][0], data.FORMATS[kind][1](document)) for kind in ATTACHED]
-    return PDF, pdf.make(document, content_sha256=content_sha256, verify_url=verify_url, brand=brand, attachments=attached, progress=tell)
+    stem = "report" if document["kind"] in kinds.KINDS else "findings"
+    attached = [(f"{stem}.{kind}", data.FORMATS[kind][0], make(document, canonical)) for kind, make in ATTACHED.items()]
+    about: dict[str, Any] = {"content_sha256": content_sha256, "verify_url": verify_url, "brand": brand}
+    return PDF, pdf.make(document, **about, attachments=attached, password=password, progress=tell)

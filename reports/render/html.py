@@ -6,10 +6,11 @@ from typing import Any, Final
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from reports.core import charts
+from reports.core import charts, kinds
 from reports.core.drawing import Drawing
 from reports.core.labels import labels
-from reports.render import svg
+from reports.core.plans import drawing_of
+from reports.render import svg, told
 
 Json = Any
 MOST_SHOWN: Final = 5_000
@@ -17,6 +18,8 @@ MOST_SHOWN: Final = 5_000
 
 def as_html(document: Mapping[str, Json], *, content_sha256: str, verify_url: str = "", brand: Mapping[str, Json] | None = None) -> bytes:
     words = labels(document["locale"])
+    if document["kind"] in kinds.KINDS:
+        return told.as_html(document, words, content_sha256=content_sha256, verify_url=verify_url, brand=brand or {})
     summary = document["summary"]
     findings = document["findings"]
     text = render_to_string(
@@ -28,6 +31,10 @@ def as_html(document: Mapping[str, Json], *, content_sha256: str, verify_url: st
             "scope_text": words["scope.text"] + (" " + words["scope.partial"] if document["model"].get("state") == "partial" else ""),
             "findings_none": words["findings.none"],
             "waivers_none": words["waivers.none"],
+            "data_quality_none": words["data_quality.none"],
+            "signoff_text": words["signoff.text"],
+            "date_signed": words["date_signed"],
+            "plans": [(plan["name"], _picture(drawing_of(plan["drawing"]))) for plan in document["plans"]],
             "summary": summary,
             "status_class": summary["status"].split()[0],
             "score": _picture(charts.gauge(summary["score"], words["score"])),

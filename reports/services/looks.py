@@ -11,19 +11,20 @@ from mcp_platform import rest
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
 from reports import queries
-from reports.core.sections import FORMATS, SECTIONS
+from reports.core.sections import FORMATS_OF, SECTIONS_OF
 from reports.models import Branding, ReportTemplate
 
 BRANDING_FIELDS: Final = ("name", "is_default", "colour", "logo", "letterhead", "disclaimer", "locale", "paper")
-TEMPLATE_FIELDS: Final = ("name", "sections", "formats", "branding")
+TEMPLATE_FIELDS: Final = ("name", "kind", "sections", "formats", "branding")
 LARGEST_LOGO: Final = 512 * 1024
 LOGOS: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 
 
-def save_branding(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], by: By) -> Branding:
-    """Made or changed. The new default takes the place of the old one. Raises BrandingNotFound, SchemaError with every fault."""
+def save_branding(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], expected_rev: int | None = None, by: By) -> Branding:
+    """Made or changed. The new default takes the place of the old one. Raises BrandingNotFound, StaleEtag, SchemaError with every fault."""
     with transaction.atomic():
         row = queries.branding(tenant, pk) if pk else Branding(tenant=tenant)
+        _grow(row, pk, expected_rev)
         faults = _set(row, fields, BRANDING_FIELDS) + _logo_faults(fields.get("logo"))
         _refuse(faults)
         if row.is_default:
@@ -33,20 +34,22 @@ def save_branding(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str
     return row
 
 
-def delete_branding(tenant: Tenant, *, pk: UUID, by: By) -> None:
+def delete_branding(tenant: Tenant, *, pk: UUID, expected_rev: int | None = None, by: By) -> None:
     """Reports keep how they looked. Raises BrandingNotFound."""
     row = queries.branding(tenant, pk)
+    _grow(row, pk, expected_rev)
     with transaction.atomic():
         audit(tenant, actor=actor_of(by), action="branding.delete", target=row, changes={"name": row.name})
         row.delete()
 
 
-def save_template(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], by: By) -> ReportTemplate:
-    """Raises TemplateNotFound, SchemaError with every fault."""
+def save_template(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], expected_rev: int | None = None, by: By) -> ReportTemplate:
+    """Raises TemplateNotFound, StaleEtag, SchemaError with every fault."""
     with transaction.atomic():
         row = queries.template(tenant, pk) if pk else ReportTemplate(tenant=tenant)
+        _grow(row, pk, expected_rev)
         faults = _set(row, fields, TEMPLATE_FIELDS)
-        faults += _unknown("sections", row.sections, SECTIONS) + _unknown("formats", row.formats, FORMATS)
+        faults += _unknown("sections", row.sections, SECTIONS_OF.get(row.kind, ())) + _unknown("formats", row.formats, FORMATS_OF.get(row.kind, ()))
         if row.branding is not None and row.branding.tenant_id != tenant.pk:
             faults.append({"path": "$.branding", "message": "is not known", "expected": "a branding of this tenant"})
         _refuse(faults)
@@ -55,15 +58,23 @@ def save_template(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str
     return row
 
 
-def delete_template(tenant: Tenant, *, pk: UUID, by: By) -> None:
+def delete_template(tenant: Tenant, *, pk: UUID, expected_rev: int | None = None, by: By) -> None:
     """Raises TemplateNotFound."""
     row = queries.template(tenant, pk)
+    _grow(row, pk, expected_rev)
     with transaction.atomic():
         audit(tenant, actor=actor_of(by), action="report_template.delete", target=row, changes={"name": row.name})
         row.delete()
 
 
 Faults = list[dict[str, str]]
+
+
+def _grow(row: Branding | ReportTemplate, pk: UUID | None, expected_rev: int | None) -> None:
+    """Raises StaleEtag."""
+    if expected_rev is not None and row.rev != expected_rev:
+        raise rest.StaleEtag
+    row.rev += 1 if pk else 0
 
 
 def _set(row: Branding | ReportTemplate, fields: Mapping[str, Any], known: tuple[str, ...]) -> Faults:

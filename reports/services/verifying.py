@@ -7,13 +7,15 @@ from typing import Final
 from mcp_platform.tenancy import scope
 from reports import queries
 from reports.errors import ReportNotFound
+from reports.models import Report
 
 HASH: Final = re.compile(r"^[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """verdict: "known" (nothing was given to compare), "genuine", "superseded" (genuine, and there is a later revision) or "altered"."""
+    """verdict: "known" (nothing was given to compare), "altered", or of a file that is what was made: "superseded" (there is a later revision),
+    "expired" (the report is not kept any more), "genuine"."""
 
     verdict: str
     number: str
@@ -33,7 +35,7 @@ def verify(token: str, sha256: str = "") -> Verdict:
         latest = queries.revisions(report.tenant, report.number).last()
     later = latest.revision if latest is not None and latest.revision > report.revision else None
     return Verdict(
-        verdict=_verdict(bool(given), bool(matching), later),
+        verdict=_verdict(bool(given), bool(matching), later, report.state == Report.State.EXPIRED),
         number=report.number,
         revision=report.revision,
         made_at=report.created_at.isoformat(timespec="seconds"),
@@ -41,9 +43,11 @@ def verify(token: str, sha256: str = "") -> Verdict:
     )
 
 
-def _verdict(given: bool, matches: bool, later: int | None) -> str:
+def _verdict(given: bool, matches: bool, later: int | None, expired: bool) -> str:
     if not given:
         return "known"
     if not matches:
         return "altered"
-    return "superseded" if later else "genuine"
+    if later:
+        return "superseded"
+    return "expired" if expired else "genuine"

@@ -70,3 +70,18 @@ def test_a_drawing_comes_back_from_json() -> None:
 
     drawn: Any = charts.gauge(80.0, "Score")
     assert drawing_of(json.loads(json.dumps(as_json(drawn)))) == drawn
+
+
+def test_the_page_has_the_sections_that_were_asked_for_in_their_order() -> None:
+    from reports.core import charts
+
+    plan = {"storey": "s", "name": "Level <1>", "drawing": as_json(charts.gauge(80.0, "Score"))}
+    page = as_html(composed(9, plans=[plan]), content_sha256="0").decode()
+    assert page.count("<h2>") == 11
+    for words in ("Storey plans", "Level &lt;1&gt;", "Sign-off", "Element index", "Data quality"):
+        assert words in page
+    short = as_html(composed(9, sections=["findings", "summary"]), content_sha256="0").decode()
+    assert [short.index(f"<h2>{title}</h2>") for title in ("Findings", "Executive summary")] == sorted(
+        short.index(f"<h2>{title}</h2>") for title in ("Findings", "Executive summary")
+    )
+    assert short.count("<h2>") == 2

@@ -15,7 +15,7 @@ from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
 from mcp_platform.tenancy.permissions import of_role
 from reports import tasks as _tasks  # noqa: F401  a worker imports it
 from reports.models import Report, ReportFile
-from reports.services import handing_out, making
+from reports.services import handing_out, making, reading, rendering
 from tests.factories import TenantFactory, bearer
 from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
 from validation.models import Building, ValidationRun
@@ -112,16 +112,16 @@ def test_what_was_frozen_stays_whatever_happens_to_the_model(office: Tenant, hou
 
 def test_a_worker_that_died_leaves_one_report_whole(office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch) -> None:
     report = asked(office, run, formats=["json", "csv"])
-    stored = making._store
+    stored = rendering._store
 
     def dies(*arguments: Any) -> Any:
         stored(*arguments)
         raise Died
 
-    monkeypatch.setattr(making, "_store", dies)
+    monkeypatch.setattr(rendering, "_store", dies)
     with pytest.raises(Died):
         render(report)
-    monkeypatch.setattr(making, "_store", stored)
+    monkeypatch.setattr(rendering, "_store", stored)
     report.refresh_from_db()
     assert report.state == "rendering"
     render(report)
@@ -261,9 +261,9 @@ def test_numbers_are_given_once(office: Tenant, run: ValidationRun) -> None:
 def test_a_waiver_that_ended_after_the_run_is_not_on_the_cover(office: Tenant, house: Building, run: ValidationRun) -> None:
     """The status is that of the day on which the report is asked for, like the waivers that it lists."""
     report = asked(office, run, formats=["json"])
-    assert making.documents_of(report)["summary"]["status"] == "non-compliant"
+    assert reading.document_of(report)["summary"]["status"] == "non-compliant"
     ValidationRun.objects.filter(pk=run.pk).update(status="compliant to the rules checked")
-    assert making.documents_of(asked(office, run))["summary"]["status"] == "non-compliant"
+    assert reading.document_of(asked(office, run))["summary"]["status"] == "non-compliant"
 
 
 def test_branding_and_template_shape_a_report(office: Tenant, run: ValidationRun) -> None:
@@ -275,7 +275,7 @@ def test_branding_and_template_shape_a_report(office: Tenant, run: ValidationRun
     assert (brand.is_default, other.is_default) == (False, True)
     template = looks.save_template(office, fields={"name": "Short", "sections": ["summary"], "formats": ["json"], "branding": brand}, by=None)
     report = asked(office, run, template=str(template.pk))
-    document = making.documents_of(report)
+    document = reading.document_of(report)
     assert (document["sections"], document["locale"], report.formats) == (["summary"], "de", ["json"])
     assert report.look["name"] == "Harbour Architects"
 

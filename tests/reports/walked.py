@@ -8,6 +8,7 @@ from django.db.models import Model
 
 from reports.models import Branding, Report, ReportFile, ReportTemplate
 from reports.services import looks, making
+from tests.reports import walked_life
 from validation.models import ValidationRun
 
 REPORT = "reports/{report_id}"
@@ -24,9 +25,11 @@ REPORTS: tuple[tuple[Any, ...], ...] = (
     (f"GET {REPORT}",),
     (f"DELETE {REPORT}", 204),
     (f"POST {REPORT}/render", 202),
+    (f"POST {REPORT}/revisions", 202),
     (f"GET {FILE}",),
     (f"POST {FILE}/link", 201, {}),
     ("POST verify/{token}", 200, {}, 200),  # for anybody who holds the report
+    *walked_life.LIFE,
 )
 PUBLIC = {"POST verify/{token}"}
 TRACED = {f"GET {FILE}", f"POST {FILE}/link"}  # the audit keeps who took a file
@@ -42,7 +45,8 @@ def reports(run: ValidationRun) -> tuple[dict[str, Any], dict[type[Model], Model
     file = ReportFile(tenant=ours, report=made, format="json", media_type="application/json", size=2, sha256="0" * 64)
     file.file.save("ours-report.json", ContentFile(b"{}"))
     names = {"report_id": made.pk, "format": "json", "token": made.verify_token}
-    return names, {Report: made, Branding: branding, ReportTemplate: template}
+    more_names, more_rows = walked_life.life(ours, run.building, branding, template)
+    return names | more_names, {Report: made, Branding: branding, ReportTemplate: template, **more_rows}
 
 
 def below(names: Mapping[str, Any]) -> dict[str, Any]:

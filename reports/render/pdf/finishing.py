@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reports.core.packed import Deflated, deflated
 from reports.render.pdf import fonts
 from reports.render.pdf.tags import Node, Structure
 
@@ -11,7 +12,12 @@ Json = Any
 
 
 def finish(
-    pdf: bytes, structure: Structure, document: Mapping[str, Json], *, attachments: Sequence[tuple[str, str, bytes]] = (), password: str = ""
+    pdf: bytes,
+    structure: Structure,
+    document: Mapping[str, Json],
+    *,
+    attachments: Sequence[tuple[str, str, bytes | Deflated]] = (),
+    password: str = "",
 ) -> bytes:
     """The finished file. "Designed for PDF/UA": tagged and described; no validator is asked, so nothing more is claimed."""
     import pikepdf
@@ -28,9 +34,7 @@ def finish(
             about["xmp:CreatorTool"] = "MCP Platform"
             about["pdf:Producer"] = "MCP Platform"
         for name, media_type, content in attachments:
-            spec = pikepdf.AttachedFileSpec(file, content, description="", filename=name, mime_type=media_type, creation_date=FIXED, mod_date=FIXED)
-            spec.obj.AFRelationship = pikepdf.Name.Data
-            file.attachments[name] = spec
+            _attach(file, name, media_type, content)
         found = io.BytesIO()
         if password:
             file.save(found, encryption=pikepdf.Encryption(owner=password, user=password, R=6, aes=True))
@@ -40,6 +44,26 @@ def finish(
 
 
 FIXED = "D:20000101000000Z"  # of the attachments: their own time is in the document
+
+
+def _attach(file: Any, name: str, media_type: str, content: bytes | Deflated) -> None:
+    """Compressed before pikepdf gets it, which would keep the whole of it otherwise. Source: ISO 32000-2, 7.11.4."""
+    import pikepdf
+
+    packed = content if isinstance(content, Deflated) else deflated((content,))
+    params = pikepdf.Dictionary(Size=packed.size, CreationDate=pikepdf.String(FIXED), ModDate=pikepdf.String(FIXED))
+    stream = pikepdf.Stream(
+        file,
+        packed.content,
+        Filter=pikepdf.Name.FlateDecode,
+        Type=pikepdf.Name.EmbeddedFile,
+        Subtype=pikepdf.Name(f"/{media_type}"),
+        Params=params,
+    )
+    spec = pikepdf.AttachedFileSpec(file, b"", description="", filename=name, mime_type=media_type, creation_date=FIXED, mod_date=FIXED)
+    spec.obj.EF = pikepdf.Dictionary(F=stream, UF=stream)
+    spec.obj.AFRelationship = pikepdf.Name.Data
+    file.attachments[name] = spec
 
 
 def _tag(file: Any, structure: Structure) -> None:
@@ -79,6 +103,7 @@ def _element(file: Any, node: Node, parent: Any, pages: Sequence[Any], owners: l
         else:
             kids.append(pikepdf.Dictionary(Type=pikepdf.Name.MCR, Pg=pages[page - 1].obj, MCID=mark))
     kids += [_element(file, child, made, pages, owners) for child in node.children]
+    node.children = []  # let go of on the way: a long report has a hundred thousand
     if kids:
         made.K = kids[0] if len(kids) == 1 else pikepdf.Array(kids)
     return made

@@ -4,6 +4,7 @@ No markup is ever read from a text, so none can be injected. Controls and the ch
 they would let a text look like another one.
 """
 
+import gc
 import unicodedata
 from functools import cache, lru_cache
 from pathlib import Path
@@ -97,6 +98,13 @@ def _lines(text: str, size: float, room: float, bold: bool, most: int) -> list[s
     if most and len(found) > most:
         found = [*found[: most - 1], _ended(found[most - 1], size, room, bold)]
     return found
+
+
+def forget_lines() -> None:
+    """When everything is drawn: what follows needs the memory."""
+    _lines.cache_clear()
+    runs.cache_clear()
+    gc.collect()  # pages and their canvas refer to each other
 
 
 def _pieces(word: str, size: float, room: float, bold: bool) -> list[str]:

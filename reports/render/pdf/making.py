@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reports.core.labels import labels
+from reports.core.packed import Deflated
 
 Json = Any
 Progress = Callable[[str, int], None]
@@ -29,7 +30,7 @@ def make(
     content_sha256: str,
     verify_url: str = "",
     brand: Mapping[str, Json] | None = None,
-    attachments: Sequence[tuple[str, str, bytes]] = (),
+    attachments: Sequence[tuple[str, str, bytes | Deflated]] = (),
     password: str = "",
     progress: Progress = lambda phase, percent: None,
 ) -> bytes:
@@ -37,7 +38,7 @@ def make(
 
     brand: name, colour "#rrggbb", letterhead, disclaimer, paper "a4" or "letter", logo (PNG or JPEG bytes).
     """
-    from reports.render.pdf import finishing
+    from reports.render.pdf import finishing, fonts
     from reports.render.pdf.tags import Structure
 
     known: tuple[list[Entry], int] = ([], 0)
@@ -51,6 +52,7 @@ def make(
     progress("drawing", 40)
     structure, stream = Structure(), io.BytesIO()
     _lay_out(document, structure, stream, known, look, verify_url, content_sha256)
+    fonts.forget_lines()
     progress("finishing", 80)
     return finishing.finish(stream.getvalue(), structure, document, attachments=attachments, password=password)
 
@@ -64,13 +66,15 @@ def _lay_out(
     verify_url: str,
     content_sha256: str,
 ) -> tuple[list[Entry], int]:
-    from reports.render.pdf import pages, story
+    from reports.core.kinds import KINDS
+    from reports.render.pdf import pages, story, told
 
+    tell = told.tell if document["kind"] in KINDS else story.tell
     words = labels(document["locale"])
     template = pages.Template(stream, document, words, structure, look, total=known[1])
     contents = pages.contents(structure, words, known[0])
     template.build(
-        story.tell(document, structure, verify_url=verify_url, content_sha256=content_sha256, brand=look, contents=contents),
+        tell(document, structure, verify_url=verify_url, content_sha256=content_sha256, brand=look, contents=contents),
         canvasmaker=pages.canvas_of(document),
     )
     return template.entries, template.page

@@ -68,11 +68,11 @@ def tell(
     for name in document["sections"]:
         section = SECTIONS[name](telling)
         if section:
-            story += [PageBreak() if name in ON_A_NEW_PAGE else CondPageBreak(140), *_held(section)]
+            story += [PageBreak() if name in ON_A_NEW_PAGE else CondPageBreak(140), *held(section)]
     return story
 
 
-def _held(section: Sequence[Flowable]) -> list[Flowable]:
+def held(section: Sequence[Flowable]) -> list[Flowable]:
     """A heading goes to the next page where only itself would fit. (ReportLab's keepWithNext would take the whole table with it.)"""
     return [part for flowable in section for part in ((CondPageBreak(90), flowable) if isinstance(flowable, Heading) else (flowable,))]
 
@@ -113,10 +113,10 @@ def _cover(telling: Telling) -> list[Flowable]:
         ),
         Spacer(1, 8),
     ]
-    return [*story, *_seal(telling)]
+    return [*story, *seal(telling)]
 
 
-def _seal(telling: Telling) -> list[Flowable]:
+def seal(telling: Telling) -> list[Flowable]:
     """The square code and the address of the verify page."""
     if not telling.verify_url:
         return []
@@ -188,7 +188,8 @@ def _summary(telling: Telling) -> list[Flowable]:
     summary = found["summary"]
     parts = summary["outcomes"]
     colours = {"pass": "#2f855a", "fail": "#a4161a", "not_evaluable": "#8a5a00", "not_applicable": "#cbd2d9"}
-    by_number = {one["number"]: one for one in found["findings"]}
+    top = set(summary["top"])
+    by_number = {one["number"]: one for one in found["findings"][: max(top, default=0)] if one["number"] in top}
     story: list[Flowable] = [
         telling.heading("summary"),
         Beside(
@@ -325,7 +326,7 @@ def _verification(telling: Telling) -> list[Flowable]:
         telling.heading("verification"),
         telling.text(words["verification.text"]),
         telling.pairs([("content_sha256", telling.content_sha256), ("verify_at", telling.verify_url), ("report_number", telling.document["number"])]),
-        *_seal(telling),
+        *seal(telling),
     ]
 
 

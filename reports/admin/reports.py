@@ -12,14 +12,17 @@ from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from mcp_platform.admin_base import ServiceForm, badge
+from mcp_platform.errors import PlatformError
 from mcp_platform.operations import pages as operation_pages
 from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, principal
 from reports import queries
+from reports.admin.asking import Asking
+from reports.core.sections import FORMATS_OF
 from reports.models import Branding, Report, ReportTemplate
 from reports.pages import sent
 from reports.render.html import as_html
-from reports.services import handing_out, looks, making
+from reports.services import handing_out, looks, making, reading
 from validation.models import Building, ValidationRun
 from validation.queries.overview import actor_name
 
@@ -27,11 +30,11 @@ VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "
 
 
 @admin.register(Report)
-class ReportPage(TenantPage):
+class ReportPage(Asking):
     permissions: ClassVar = {"view": "reports:read"}
     list_display = ("what", "state_shown", "made", "downloads")
     list_select_related = ("tenant", "building", "building__project")
-    list_filter = ("state",)
+    list_filter = ("kind", "state")
     search_fields = ("number", "title")
     ordering = ("-created_at",)
     list_before_template = "reports/how.html"
@@ -41,7 +44,13 @@ class ReportPage(TenantPage):
 
     @admin.display(description="Report")
     def what(self, row: Report) -> SafeString:
-        return format_html('<span class="mcp-title">{}</span><span class="mcp-below">{} · revision {}</span>', row.title, row.number, row.revision)
+        return format_html(
+            '<span class="mcp-title">{}</span><span class="mcp-below">{} · {} · revision {}</span>',
+            row.title,
+            row.get_kind_display(),
+            row.number,
+            row.revision,
+        )
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, row: Report) -> SafeString:
@@ -62,6 +71,7 @@ class ReportPage(TenantPage):
 
         return [
             page("of/<uuid:building_id>/", self.ask, "ask"),
+            page("new/", self.new, "new"),
             page("<uuid:pk>/preview/", xframe_options_sameorigin(self.preview), "preview"),
             page("<uuid:pk>/again/", self.again, "again"),
             page("<uuid:pk>/revise/", self.revise, "revise"),
@@ -87,9 +97,9 @@ class ReportPage(TenantPage):
             revise_url=self.to("revise", found.pk),
             remove_url=self.to("remove", found.pk),
             progress_url=operation_pages.url(operation) if operation is not None else "",
-            verify_url=making.verify_url(found),
+            verify_url=reading.verify_url(found),
             revisions=queries.revisions(found.tenant, found.number),
-            board_url=reverse("admin:validation_finding_board", args=(found.building_id,)),
+            board_url=reverse("admin:validation_finding_board", args=(found.building_id,)) if found.building_id else "",
             may_write=by.may("reports:write"),
         )
 
@@ -115,12 +125,12 @@ class ReportPage(TenantPage):
         if last is None:
             messages.error(request, "There is nothing to report yet: the building has not been checked.")
             return HttpResponseRedirect(reverse("admin:validation_finding_board", args=(building_id,)))
-        made = making.request(building.tenant, run_id=last.pk, formats=("pdf", "html", "json", "xlsx", "csv"), by=by)
+        made = making.request(building.tenant, run_id=last.pk, formats=FORMATS_OF["run"], by=by)
         return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
 
     def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         found = self._one(request, pk, "GET")
-        text = as_html(making.documents_of(found), content_sha256=found.content_sha256, verify_url=making.verify_url(found), brand=found.look)
+        text = as_html(reading.document_of(found), content_sha256=found.content_sha256, verify_url=reading.verify_url(found), brand=found.look)
         return HttpResponse(text, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"})
 
     def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -132,16 +142,16 @@ class ReportPage(TenantPage):
         )
 
     def revise(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """The next revision, of the building's last check."""
+        """The next revision, about the same as it is now."""
         found = self._one(request, pk, "POST")
         by = principal(request, found.tenant)
         by.require("reports:write")
-        rows = ValidationRun.objects.for_tenant(found.tenant).filter(building=found.building_id, state="done", is_what_if=False)
-        last = rows.order_by("-created_at").first()
-        if last is None:
-            raise Http404("The building has not been checked yet.")
-        made = making.request(found.tenant, run_id=last.pk, formats=found.formats, supersedes=found.pk, by=by)
-        return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
+        try:
+            made = making.ask_again(found.tenant, report_id=found.pk, by=by)
+        except PlatformError as fault:
+            messages.error(request, fault.message)
+            return HttpResponseRedirect(self.to("change", found.pk))
+        return self.done(request, made)
 
     def remove(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         found = self._one(request, pk, "POST")

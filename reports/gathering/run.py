@@ -1,8 +1,9 @@
-"""What a report says, read from the rows at the moment when it is asked for."""
+"""What a report of one check says."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -10,9 +11,13 @@ from django.utils import timezone
 from mcp_platform.tenancy.models import Tenant
 from reports.core import plans
 from reports.core.document import RANK
+from reports.errors import RunNotDone
+from reports.gathering import reading
+from reports.gathering.gathered import Gathered
 from validation.core import plan, score
 from validation.core.units import pair, shown
-from validation.models import Element, Finding, ValidationRun, Waiver
+from validation.errors import RunNotFound
+from validation.models import Element, Finding, Project, ValidationRun, Waiver
 from validation.queries import elements
 from validation.queries.overview import name_of, trend, units_of
 from validation.services.evaluating import unpacked
@@ -23,8 +28,27 @@ MOST_PLANS: Final = 24
 EVIDENCE_SHOWN: Final = 3
 
 
-def of_run(tenant: Tenant, run: ValidationRun) -> dict[str, Json]:
-    """Everything of one run that `reports.core.document.compose` asks for beside the head."""
+def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+    """Of {run}. Raises RunNotFound, RunNotDone, SchemaError."""
+    run = named(tenant, reading.uuid_of(wish, "run"))
+    building = run.building
+    title = f"{building.project.name}, {building.name}"
+    return Gathered(title=title, subject=f"building:{building.pk}", body=of_run(tenant, run), made_at=run.finished_at, building=building, run=run)
+
+
+def named(tenant: Tenant, run_id: UUID) -> ValidationRun:
+    """With all of it. Raises RunNotFound, RunNotDone."""
+    rows = ValidationRun.objects.for_tenant(tenant).select_related("building__project__jurisdiction", "revision")
+    run: ValidationRun | None = rows.filter(pk=run_id, is_what_if=False).first()
+    if run is None:
+        raise RunNotFound(run=str(run_id))
+    if run.state != ValidationRun.State.DONE:
+        raise RunNotDone(run=str(run_id), state=run.state)
+    return run
+
+
+def of_run(tenant: Tenant, run: ValidationRun, *, drawn: bool = True) -> dict[str, Json]:
+    """Everything of one run that `reports.core.document.compose` asks for beside the head. Not `drawn`: without its storey plans."""
     building = run.building
     system = units_of(building)
     rules = rules_of(run.basis)
@@ -41,10 +65,10 @@ def of_run(tenant: Tenant, run: ValidationRun) -> dict[str, Json]:
     ]
     return {
         "units": system,
-        "project": _project(run),
+        "project": of_project(building.project),
         "building": {"id": str(building.pk), "name": building.name, "occupancy_groups": building.occupancy_groups},
-        "basis": _basis(run.basis),
-        "model": _model(run),
+        "basis": basis_of(run.basis),
+        "model": model_of(run),
         "engine": {"version": run.engine_version, "run": str(run.pk), "input_sha256": run.input_sha256, "result_sha256": run.result_sha256},
         "score": run.score,
         "coverage": run.coverage,
@@ -56,7 +80,7 @@ def of_run(tenant: Tenant, run: ValidationRun) -> dict[str, Json]:
         "unlock": [{"fact": one["fact"], "rules": len(one["rules"]), "subjects": one["subjects"]} for one in run.missing_facts],
         "waivers": listed,
         "data_quality": _data_quality(run),
-        "plans": _plans(tenant, run, things, findings, names),
+        "plans": _plans(tenant, run, things, findings, names) if drawn else [],
         "trend": _trend(tenant, run),
         "elements": _index(things, names, findings),
         "parties": run.building.project.parties,
@@ -134,6 +158,7 @@ def _finding(
         "storey": storey,
         "storey_name": names.get(storey, storey),
         "at_text": _place(thing.box if thing else None, system),
+        "box": rounded(thing.box if thing else None),
         "required": one["required"],
         "actual": one["actual"],
         "margin": one["margin"],
@@ -152,6 +177,11 @@ def _finding(
     }
 
 
+def rounded(box: Json) -> list[float] | None:
+    """To millimetres."""
+    return [round(value, 3) for value in box] if box else None
+
+
 def _place(box: Json, system: str) -> str:
     """The middle of the element, x / y / z."""
     if not box:
@@ -164,8 +194,7 @@ def _evidence(fact: Mapping[str, Json], system: str) -> str:
     return f"{said} ({fact.get('source', '')}{', assumed' if fact.get('assumed') else ''})"
 
 
-def _project(run: ValidationRun) -> dict[str, Json]:
-    project = run.building.project
+def of_project(project: Project) -> dict[str, Json]:
     return {
         "id": str(project.pk),
         "name": project.name,
@@ -178,7 +207,7 @@ def _project(run: ValidationRun) -> dict[str, Json]:
     }
 
 
-def _basis(basis: Mapping[str, Json]) -> dict[str, Json]:
+def basis_of(basis: Mapping[str, Json]) -> dict[str, Json]:
     slim = [{name: one.get(name, "") for name in ("slug", "title", "version", "sha256")} for one in basis.get("rule_sets", ())]
     return {
         "editions": basis.get("editions", []),
@@ -188,7 +217,7 @@ def _basis(basis: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def _model(run: ValidationRun) -> dict[str, Json]:
+def model_of(run: ValidationRun) -> dict[str, Json]:
     revision = run.revision
     if revision is None:
         return {"at_seq": run.at_seq, "state": "ready"}

@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+import django_filters
+from django.db.models import Q, QuerySet
 from django.http import FileResponse
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -20,11 +22,12 @@ from mcp_platform.tenancy import throttling
 from mcp_platform.tenancy.authenticators import principal_of
 from reports import queries
 from reports.core.sections import FORMATS, SECTIONS
-from reports.models import Report
+from reports.models import KIND_CHOICES, Report
 from reports.pages import hash_of, require_short, sent
-from reports.services import handing_out, making, verifying
+from reports.services import handing_out, making, reading, verifying
 
-VERDICTS = [(name, name) for name in ("known", "genuine", "superseded", "altered")]
+VERDICTS = [(name, name) for name in ("known", "genuine", "superseded", "expired", "altered")]
+ABOUT = ("run", "base", "project", "flow", "since", "until", "version", "environment", "channel", "experiment")
 NOT_DONE = {409: OpenApiResponse(ProblemSerializer, description="RUN_NOT_DONE")}
 
 
@@ -33,6 +36,7 @@ class ReportFileSerializer(serializers.Serializer[Any]):
     media_type = serializers.CharField()
     size = serializers.IntegerField()
     sha256 = serializers.CharField()
+    signature = serializers.JSONField(help_text="Of a signed PDF: subject, issuer, fingerprint_sha256, signed_at; else {}")
     href = serializers.SerializerMethodField()
 
     def get_href(self, row: Any) -> str:
@@ -44,8 +48,11 @@ class ComplianceReportSerializer(serializers.Serializer[Any]):
     number = serializers.CharField()
     revision = serializers.IntegerField()
     supersedes = serializers.UUIDField(source="supersedes_id", allow_null=True)
+    kind = serializers.ChoiceField(choices=KIND_CHOICES)
     title = serializers.CharField()
-    building = serializers.UUIDField(source="building_id")
+    about = serializers.DictField(source="wish", child=serializers.CharField(), help_text="What it was asked about")
+    building = serializers.UUIDField(source="building_id", allow_null=True)
+    project = serializers.UUIDField(source="project_id", allow_null=True)
     run = serializers.UUIDField(source="run_id", allow_null=True)
     state = serializers.ChoiceField(choices=Report.State.choices)
     problem = serializers.JSONField()
@@ -54,21 +61,36 @@ class ComplianceReportSerializer(serializers.Serializer[Any]):
     verify_url = serializers.SerializerMethodField()
     requested_by = serializers.CharField()
     operation = serializers.UUIDField(source="operation_id", allow_null=True)
+    notify = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     files = ReportFileSerializer(many=True)
 
     def get_verify_url(self, row: Report) -> str:
-        return making.verify_url(row)
+        return reading.verify_url(row)
 
 
 class ReportRequestSerializer(serializers.Serializer[Any]):
-    run = serializers.UUIDField(help_text="A validation run that is done")
+    """Which of `run` to `channel` are needed depends on the kind; docs/reports.md has the table."""
+
+    kind = serializers.ChoiceField(choices=KIND_CHOICES, default="run")
+    run = serializers.UUIDField(required=False, help_text="A validation run that is done; of a comparison, the later one")
+    base = serializers.UUIDField(required=False, help_text="Of a comparison, the earlier run of the same building")
+    project = serializers.UUIDField(required=False, help_text="Of a project or period")
+    flow = serializers.CharField(required=False, max_length=120, help_text="Of conversations: the flow's id")
+    since = serializers.DateField(required=False, help_text="First day of a period, or of conversations")
+    until = serializers.DateField(required=False, help_text="Last day, included")
+    version = serializers.IntegerField(required=False, min_value=1, help_text="Of conversations: only those with this version")
+    environment = serializers.CharField(required=False, max_length=63)
+    channel = serializers.CharField(required=False, max_length=40)
+    experiment = serializers.CharField(required=False, max_length=63, help_text="Its key or its id")
     template = serializers.UUIDField(required=False)
     formats = serializers.ListField(child=serializers.ChoiceField(choices=FORMATS), required=False, max_length=len(FORMATS))
     sections = serializers.ListField(child=serializers.ChoiceField(choices=SECTIONS), required=False, max_length=len(SECTIONS))
     locale = serializers.ChoiceField(choices=["en", "de"], required=False)
     supersedes = serializers.UUIDField(required=False, help_text="The report of which this is the next revision")
+    notify = serializers.ListField(child=serializers.EmailField(), required=False, max_length=20, help_text="Who gets a letter when it is ready")
+    password = serializers.CharField(required=False, max_length=100, min_length=8, help_text="Encrypts the PDF (AES-256)")
 
 
 class ReportLinkRequestSerializer(serializers.Serializer[Any]):
@@ -92,24 +114,36 @@ class ReportHashSerializer(serializers.Serializer[Any]):
     sha256 = serializers.RegexField(r"^[0-9a-fA-F]{64}$", required=False)
 
 
+class ReportFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
+    kind = django_filters.ChoiceFilter(choices=KIND_CHOICES)
+    state = django_filters.ChoiceFilter(choices=Report.State.choices)
+    number = django_filters.CharFilter()
+    building = django_filters.UUIDFilter(field_name="building_id")
+    project = django_filters.UUIDFilter(method="of_project", label="Reports of the project, and of its buildings")
+
+    def of_project(self, rows: QuerySet[Report], _name: str, value: UUID) -> QuerySet[Report]:
+        return rows.filter(Q(project_id=value) | Q(building__project_id=value))
+
+
 class ReportsView(GenericAPIView[Any]):
     permissions: ClassVar = {"GET": "reports:read", "POST": "reports:write"}
     queryset = Report.objects.none()
     serializer_class = ComplianceReportSerializer
+    filterset_class = ReportFilter
 
     @extend_schema(operation_id="reports")
     def get(self, request: Request) -> Response:
         """Reports, newest first."""
-        page = self.paginate_queryset(queries.reports(principal_of(request).tenant))
+        page = self.paginate_queryset(self.filter_queryset(queries.reports(principal_of(request).tenant)))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(operation_id="report_request", request=ReportRequestSerializer, responses={202: ComplianceReportSerializer, **NOT_DONE})
     def post(self, request: Request) -> Response:
-        """Ask for a report of a run. What it says is frozen now; a worker makes the files: `operation` tells how far it is."""
+        """Ask for a report. What it says is frozen now; a worker makes the files: `operation` tells how far it is."""
         by = principal_of(request)
         given = check_body(request.data, ReportRequestSerializer)
-        renamed = {"run": "run_id", "template": "template_id"}
-        made = making.request(by.tenant, by=by, **{renamed.get(name, name): value for name, value in given.items()})
+        about = {name: given.pop(name) for name in ABOUT if name in given}
+        made = making.request(by.tenant, by=by, about=about, template_id=given.pop("template", None), **given)
         return Response(ComplianceReportSerializer(made).data, status=202, headers={"Location": reverse("report", args=(made.pk,))})
 
 
@@ -135,6 +169,17 @@ class AgainView(APIView):
         """Make the files again from the same frozen document."""
         by = principal_of(request)
         return Response(ComplianceReportSerializer(making.render_again(by.tenant, report_id=report_id, by=by)).data, status=202)
+
+
+class RevisionView(APIView):
+    permissions: ClassVar = {"POST": "reports:write"}
+
+    @extend_schema(operation_id="report_revise", request=None, responses={202: ComplianceReportSerializer, **NOT_DONE})
+    def post(self, request: Request, report_id: UUID) -> Response:
+        """The next revision: about the same, as it is now; of one check, about the building's last."""
+        by = principal_of(request)
+        made = making.ask_again(by.tenant, report_id=report_id, by=by)
+        return Response(ComplianceReportSerializer(made).data, status=202, headers={"Location": reverse("report", args=(made.pk,))})
 
 
 class FileView(APIView):
@@ -167,7 +212,7 @@ class VerifyView(APIView):
 
     @extend_schema(operation_id="report_verify", auth=[], request=ReportHashSerializer, responses={200: ReportVerdictSerializer})
     def post(self, request: Request, token: str) -> Response:
-        """Send `sha256`, or the file itself as `file` (multipart): genuine, altered or superseded."""
+        """Send `sha256`, or the file itself as `file` (multipart): genuine, altered, superseded or expired."""
         throttling.spend_visitor("verify", throttling.address_of(request._request))
         require_short(request._request)
         upload = request.FILES.get("file")
