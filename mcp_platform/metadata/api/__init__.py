@@ -1,0 +1,1 @@
+"""REST: product metadata. Rows are the draft; a publish makes it live."""
