@@ -1,0 +1,1 @@
+"""REST: servers of others and their tools, how they do, virtual servers."""

@@ -1,0 +1,52 @@
+"""Everything that is needed to connect to a server, its secrets opened. Lives as long as the connection, is never stored or logged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp_platform.orchestrator.core.types import Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What is started for a stdio server, as the operator has allowed it. `secret_variable` takes the secret of the server's authentication."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secret_variable: str = ""
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """OAuth 2 client credentials: where a token is had, and for what."""
+
+    token_url: str
+    client_id: str
+    secret: str = field(repr=False)
+    scope: str = ""
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`fingerprint` changes with the credentials, so that nobody goes on over a connection of the old ones."""
+
+    upstream: Upstream
+    fingerprint: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: TokenRequest | None = None
+    program: Program | None = None
+    secret: str = field(default="", repr=False)
+    allow_hosts: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.upstream.id, self.upstream.rev, self.fingerprint)
+
+    def veiled(self, text: str) -> str:
+        """A text of the server without our secrets, which it may repeat."""
+        for secret in (self.secret, self.token.secret if self.token else ""):
+            if secret:
+                text = text.replace(secret, "•••")
+        return text

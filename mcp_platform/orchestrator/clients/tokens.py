@@ -1,0 +1,64 @@
+"""A bearer token of an OAuth 2 server, fetched with client credentials, kept in this process until it ends."""
+
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import httpx2
+
+from mcp_platform.orchestrator.clients.plan import TokenRequest
+
+SOONER: Final = 30.0  # seconds before its end a token is renewed
+UNKNOWN_LIFETIME: Final = 300.0
+
+
+class TokenRefused(httpx2.TransportError):
+    """The token endpoint gave no token."""
+
+
+class ClientCredentials(httpx2.Auth):
+    """Sends what was fetched; fetches anew when it ends or is refused, once for each request. Its own requests take the same checked way."""
+
+    requires_response_body = True
+
+    def __init__(self, how: TokenRequest) -> None:
+        self._how = how
+        self._token, self._until = "", 0.0
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        kept = self._token if time.monotonic() < self._until else ""
+        if kept:
+            request.headers["Authorization"] = f"Bearer {kept}"
+            response = yield request
+            if response.status_code != 401:
+                return
+        if self._token == kept:  # not when another request has fetched one meanwhile
+            self._keep((yield self._asking()))
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+    def _asking(self) -> httpx2.Request:
+        form = {"grant_type": "client_credentials", "scope": self._how.scope, "audience": self._how.audience}
+        request = httpx2.Request(
+            "POST",
+            self._how.token_url,
+            content=urlencode({name: value for name, value in form.items() if value}).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", "Accept-Encoding": "identity"},
+        )
+        pair = httpx2.BasicAuth(self._how.client_id, self._how.secret)
+        return next(pair.auth_flow(request))
+
+    def _keep(self, response: httpx2.Response) -> None:
+        told: Any = None
+        if response.status_code == 200:
+            try:
+                told = response.json()
+            except ValueError:
+                told = None
+        token = told.get("access_token") if isinstance(told, dict) else None
+        if not isinstance(token, str) or not token:
+            raise TokenRefused(f"the token endpoint answered {response.status_code} and gave no token")
+        lifetime = told.get("expires_in")
+        seconds = float(lifetime) if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) else UNKNOWN_LIFETIME
+        self._token, self._until = token, time.monotonic() + max(seconds - SOONER, 1.0)

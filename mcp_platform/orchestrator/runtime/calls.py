@@ -1,0 +1,197 @@
+"""A request to a server, made well: approved, admitted by the breaker, repeated only where that is harmless, recorded, measured."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from uuid import UUID
+
+from mcp_platform.errors import Kind, PlatformError
+from mcp_platform.orchestrator.clients import faults, pool
+from mcp_platform.orchestrator.clients.connection import Connection
+from mcp_platform.orchestrator.core import drift, retries, routing
+from mcp_platform.orchestrator.core.answers import Answer
+from mcp_platform.orchestrator.core.types import Approved, Asked, Upstream
+from mcp_platform.orchestrator.errors import (
+    CircuitOpen,
+    ToolChanged,
+    ToolDenied,
+    ToolGone,
+    ToolNotApproved,
+    UpstreamBusy,
+    UpstreamTimedOut,
+    UpstreamToolNotFound,
+)
+from mcp_platform.orchestrator.models import ServerCall
+from mcp_platform.orchestrator.runtime import contact, ledger
+from mcp_platform.orchestrator.runtime import directory as directories
+from mcp_platform.orchestrator.runtime.directory import Directory
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult
+
+T = TypeVar("T")
+NEVER_AGAIN: Final = (CircuitOpen, UpstreamBusy)
+
+
+class Progress(Protocol):
+    """Called with what a tool reports while it works; without a `total` nobody knows how much there is to do."""
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
+
+
+@dataclass(slots=True)
+class Tries:
+    """How often it was tried, for the record."""
+
+    count: int = 0
+
+
+async def call_tool(
+    tenant_id: UUID,
+    *,
+    server: str,
+    tool: str,
+    arguments: Mapping[str, Any],
+    asked: Asked,
+    progress: Progress | None = None,
+    timeout: float | None = None,
+) -> Answer:
+    """Call a tool by the server's slug and the server's own name for it. `timeout` in seconds for all tries together; the server's without one.
+
+    A tool that says that it has failed is an answer (`is_error`). Raises ServerNotFound, ServerDisabled, UpstreamToolNotFound, ToolDenied,
+    ToolNotApproved, ToolChanged, ToolGone, ArgumentsRefused, and what is Unavailable: UpstreamUnreachable, UpstreamTimedOut, UpstreamFailed,
+    CircuitOpen; UpstreamBusy. Nothing of the caller's credentials goes along.
+    """
+    directory = await directories.of(tenant_id)
+    upstream = directory.server(server)
+    entry = ledger.Entry(upstream, asked, kind=ServerCall.Kind.TOOL, name=tool, arguments=dict(arguments))
+    tries = Tries()
+    try:
+        approved = await _approved(directory, upstream, tool)
+
+        async def once(connection: Connection, left: float) -> "CallToolResult":
+            _is_still(connection, approved)
+
+            async def ask(client: "Client") -> "CallToolResult":
+                return await client.call_tool(approved.name, dict(arguments), read_timeout_seconds=left, progress_callback=progress)
+
+            return await connection.request(ask, timeout=left)
+
+        repeatable = drift.may_repeat(approved.definition)
+        result = await made(directory, upstream, once, repeatable=repeatable, timeout=timeout or upstream.timeout, tries=tries)
+        answer = _answer(upstream, tool, result, entry)
+        outcome = ledger.Outcome.TOOL_ERROR if answer.is_error else ledger.Outcome.OK
+        entry.ended(outcome, result_bytes=_size(answer), attempts=tries.count)
+        return answer
+    except PlatformError as fault:
+        entry.failed(fault, attempts=max(1, tries.count))
+        raise
+    except asyncio.CancelledError:
+        entry.ended(ledger.Outcome.CANCELLED, attempts=max(1, tries.count))
+        raise
+    finally:
+        await asyncio.shield(ledger.keep(entry, directory.policy))
+
+
+async def made(
+    directory: Directory,
+    upstream: Upstream,
+    once: Callable[[Connection, float], Awaitable[T]],
+    *,
+    repeatable: bool,
+    timeout: float,
+    tries: Tries | None = None,
+) -> T:
+    """Connect and ask, again where that is harmless: when the request has certainly not arrived, or when it may be `repeatable`."""
+    with contact.pool().place(upstream):
+        return await _repeated(directory, upstream, once, repeatable, time.monotonic() + timeout, tries or Tries())
+
+
+async def _repeated(
+    directory: Directory,
+    upstream: Upstream,
+    once: Callable[[Connection, float], Awaitable[T]],
+    repeatable: bool,
+    until: float,
+    tries: Tries,
+) -> T:
+    lost = 0
+    while True:
+        tries.count += 1
+        try:
+            return await _once(directory, upstream, once, until)
+        except faults.SessionLost:
+            lost += 1  # it was started anew: the next connection begins a session; nothing was done
+            if lost > 1:
+                raise
+        except PlatformError as fault:
+            wait = retries.pause(tries.count, random.random())  # noqa: S311  not about secrets
+            over = tries.count > directory.policy.max_retries or time.monotonic() + wait >= until
+            if over or not _may_again(fault, repeatable):
+                raise
+            await asyncio.sleep(wait)
+
+
+async def _once(directory: Directory, upstream: Upstream, once: Callable[[Connection, float], Awaitable[T]], until: float) -> T:
+    connection = await contact.connected(directory, upstream)
+    try:
+        return await once(connection, max(0.1, until - time.monotonic()))
+    except PlatformError as fault:
+        if not pool.is_well(fault):
+            await contact.doubt(connection, fault)
+        raise
+
+
+def _may_again(fault: PlatformError, repeatable: bool) -> bool:
+    if fault.kind is not Kind.UNAVAILABLE or isinstance(fault, NEVER_AGAIN) or fault.details.get("status") in (401, 403):
+        return False
+    if isinstance(fault, ToolGone) or (isinstance(fault, UpstreamTimedOut) and fault.details.get("sent") is False):
+        return False  # the time for all tries is over, too
+    return repeatable or fault.details.get("sent") is False
+
+
+async def _approved(directory: Directory, upstream: Upstream, tool: str) -> Approved:
+    if not routing.lets_through(tool, allowed=upstream.allowed_tools, denied=upstream.denied_tools):
+        raise ToolDenied(f"The rules of {upstream.slug} do not let {tool[:100]} through.", server=upstream.slug, tool=tool[:100])
+    place = (upstream.slug, tool)
+    if place not in directory.tools:  # perhaps nobody has asked this server yet
+        with contact.pool().place(upstream):
+            await contact.connected(directory, upstream)
+        directory = await directories.of(upstream.tenant_id, fresh=True)
+    if place not in directory.tools:
+        raise UpstreamToolNotFound(f"{upstream.slug} has no tool {tool[:100]}.", server=upstream.slug, tool=tool[:100])
+    approved = directory.tools[place]
+    if approved is None:
+        raise ToolNotApproved(f"{tool[:100]} of {upstream.slug} waits for approval.", server=upstream.slug, tool=tool[:100])
+    return approved
+
+
+def _is_still(connection: Connection, approved: Approved) -> None:
+    """What the server offers now is what was approved. Raises ToolGone, ToolChanged."""
+    facts = {"server": connection.plan.upstream.slug, "tool": approved.name}
+    listed = connection.tools.get(approved.name)
+    if listed is None:
+        raise ToolGone(f"{facts['server']} no longer offers {approved.name}.", **facts)
+    if listed[1] != approved.hash:
+        raise ToolChanged(f"{facts['server']} has changed {approved.name} since it was approved.", **facts)
+
+
+def _answer(upstream: Upstream, tool: str, result: "CallToolResult", entry: ledger.Entry) -> Answer:
+    told = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return Answer(
+        server=upstream.slug,
+        tool=tool,
+        content=tuple(told.get("content") or ()),
+        structured=told.get("structuredContent"),
+        is_error=bool(told.get("isError")),
+        duration_ms=entry.elapsed_ms(),
+    )
+
+
+def _size(answer: Answer) -> int:
+    return len(json.dumps([answer.content, answer.structured], ensure_ascii=False).encode("utf-8", "replace"))

@@ -1,0 +1,56 @@
+"""Calls of upstream tools: by the name that a virtual server gives them, or by server and tool. Nothing of a caller's credentials goes along."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp_platform.orchestrator import runtime
+from mcp_platform.orchestrator.core import arguments as checking
+from mcp_platform.orchestrator.core.answers import Answer
+from mcp_platform.orchestrator.core.types import Asked
+from mcp_platform.orchestrator.errors import ArgumentsRefused
+from mcp_platform.orchestrator.runtime import calls, rows
+from mcp_platform.orchestrator.services import offers
+from mcp_platform.tenancy.models import Tenant
+
+
+async def acall(
+    tenant: Tenant,
+    *,
+    virtual: str | None = None,
+    name: str,
+    arguments: Mapping[str, Any],
+    asked: Asked,
+    seconds: float | None = None,
+    progress: calls.Progress | None = None,
+) -> Answer:
+    """For doors on an event loop: the call goes over a connection of this loop. `virtual` is the address's virtual server, None for /mcp.
+
+    The caller has `offers.SCOPE`. Raises VirtualServerNotFound, UpstreamToolNotFound, ArgumentsRefused, and what `calls.call_tool` raises.
+    """
+    found = offers.recall(tenant, virtual)
+    if found is None:
+        await rows.within(tenant.pk, lambda: offers.remember(tenant, virtual))
+    tool = offers.find(tenant, virtual, name)
+    _check(tool, arguments)
+    via = Asked(actor=asked.actor, via=asked.via or f"virtual:{tool.via}", correlation_id=asked.correlation_id)
+    return await calls.call_tool(tenant.pk, server=tool.server, tool=tool.tool, arguments=arguments, asked=via, progress=progress, timeout=seconds)
+
+
+def call(
+    tenant: Tenant, *, virtual: str | None = None, name: str, arguments: Mapping[str, Any], asked: Asked, seconds: float | None = None
+) -> Answer:
+    """The same for doors in threads."""
+    return runtime.wait(acall(tenant, virtual=virtual, name=name, arguments=arguments, asked=asked, seconds=seconds))
+
+
+def use(tenant: Tenant, *, server: str, tool: str, arguments: Mapping[str, Any], actor: str, via: str = "", seconds: float | None = None) -> Answer:
+    """One approved tool of one server, by their own names. Raises what `calls.call_tool` raises."""
+    asked = Asked(actor=actor, via=via)
+    return runtime.wait(calls.call_tool(tenant.pk, server=server, tool=tool, arguments=arguments, asked=asked, timeout=seconds))
+
+
+def _check(tool: offers.Offered, arguments: Mapping[str, Any]) -> None:
+    path, message = checking.fault_of(arguments, schema=tool.definition.get("inputSchema") or {}, key=tool.hash)
+    if message:
+        faults = [{"path": path, "code": "invalid", "message": message, "expected": "what the tool's inputSchema says"}]
+        raise ArgumentsRefused(f"{path}: {message}", tool=tool.name, errors=faults)
