@@ -1,0 +1,166 @@
+"""tools/call: a function, an upstream's tool, or a flow that asks back."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_platform import observability
+from mcp_platform.errors import PlatformError
+from mcp_platform.mcp import calling, catalog, talking, threads
+from mcp_platform.mcp.asking import Asked
+from mcp_platform.mcp.catalog import Entry
+from mcp_platform.mcp.core import questions
+from mcp_platform.mcp.errors import ToolFailed
+from mcp_platform.mcp.models import Call
+from mcp_platform.mcp.server import translate
+from mcp_platform.mcp.server.asked import Client, Context, of
+from mcp_platform.mcp.talking import Stand
+from mcp_platform.orchestrator.core.answers import Answer
+
+log = observability.logger(__name__)
+
+QUESTION = "answer"  # the key of the one question of a round
+MOST_ROUNDS = 50  # of questions within one call of an older client
+
+Reply = types.CallToolResult | types.InputRequiredResult
+
+
+async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Reply:
+    asked, began = of(ctx), time.monotonic()
+    entry, arguments = asked.entry, params.arguments or {}
+    if entry is None or entry.name != params.name:
+        raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}")
+    outcome, code = Call.Outcome.CANCELLED, ""
+    try:
+        answer, outcome, code = await (_flow(ctx, asked, entry, params) if entry.flow is not None else _function(ctx, asked, entry, arguments))
+        return answer
+    finally:
+        await _record(ctx, asked, entry, arguments, outcome, code, began)
+
+
+async def _record(ctx: Context, asked: Asked, entry: Entry, arguments: Mapping[str, Any], outcome: Call.Outcome, code: str, began: float) -> None:
+    # Also when the client has gone: the row is written whatever becomes of this task.
+    writing = calling.record(
+        asked, name=entry.name, outcome=outcome, began=began, client=Client(ctx), code=code, arguments=arguments, changes=not entry.read_only
+    )
+    if outcome is Call.Outcome.CANCELLED:
+        _left.add(task := asyncio.create_task(writing))
+        task.add_done_callback(_left.discard)
+    else:
+        await writing
+
+
+_left: set[asyncio.Task[None]] = set()
+
+
+async def _function(ctx: Context, asked: Asked, entry: Entry, arguments: Mapping[str, Any]) -> tuple[Reply, Call.Outcome, str]:
+    async def tell(done: float, total: float | None, message: str) -> None:
+        await ctx.session.report_progress(done, total, message or None)
+
+    ended = await calling.perform(asked, entry, arguments, tell)
+    outcome = ended.outcome
+    if isinstance(ended.data, Answer) and ended.data.is_error:
+        outcome = Call.Outcome.REFUSED
+    return translate.result(ended, asked.correlation_id), outcome, ended.error.code if ended.error is not None else ""
+
+
+async def _flow(ctx: Context, asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> tuple[Reply, Call.Outcome, str]:
+    try:
+        stand = await _step(asked, entry, params)
+        return await _follow(ctx, asked, entry, stand)
+    except PlatformError as error:
+        return translate.refusal(error, asked.correlation_id), calling.Done(error=error).outcome, error.code
+    except Exception:
+        log.exception("tool_failed", tool=entry.name)
+        fault = ToolFailed(f"The flow failed; the correlation id is {asked.correlation_id}.")
+        return translate.refusal(fault, asked.correlation_id), Call.Outcome.FAILED, fault.code
+
+
+async def _step(asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> Stand:
+    """What this call adds to the conversation: its beginning, an answer to the question of the round before, or words of the client's own."""
+    assert entry.flow is not None
+    arguments = dict(params.arguments or {})
+    if params.request_state is not None:
+        return await _answered(asked, entry, params)
+    calling.check(entry, arguments)
+    conversation_id = catalog.as_uuid(str(arguments.pop(catalog.CONTINUE, "")))
+    said = arguments.pop(catalog.SAY, None)
+    if conversation_id is None:
+        return await _talk(asked, talking.begin, flow=entry.flow, inputs=arguments)
+    if said is None:
+        return await _talk(asked, talking.look, flow=entry.flow, conversation_id=conversation_id)
+    return await _talk(asked, talking.answer, flow=entry.flow, conversation_id=conversation_id, text=str(said))
+
+
+async def _talk(asked: Asked, what: Any, **facts: Any) -> Stand:
+    async with threads.turnstile(str(asked.tenant.pk)):
+        found: Stand = await threads.run(what, asked.tenant, actor=asked.actor, **facts)
+        return found
+
+
+async def _answered(asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> Stand:
+    """A retry with the answer of the user. Without a usable one the question is asked again; who declines leaves the conversation waiting."""
+    state = json.loads(params.request_state or "{}")  # sealed by the SDK: nobody else has written it
+    conversation_id = UUID(state["conversation_id"])
+    given = (params.input_responses or {}).get(QUESTION)
+    text = _accepted(given)
+    if text is None:
+        stand = await _talk(asked, talking.look, flow=entry.flow, conversation_id=conversation_id)
+        return stand if given is None or not _refused(given) else talking.unasked(stand)
+    return await _talk(
+        asked, talking.answer, flow=entry.flow, conversation_id=conversation_id, text=text, message_id=f"mcp:{conversation_id}:{state['round']}"
+    )
+
+
+def _accepted(given: Any) -> str | None:
+    if not isinstance(given, types.ElicitResult) or given.action != "accept" or not given.content:
+        return None
+    return questions.spoken(next(iter(given.content.values())))
+
+
+def _refused(given: Any) -> bool:
+    return isinstance(given, types.ElicitResult) and given.action in ("decline", "cancel")
+
+
+async def _follow(ctx: Context, asked: Asked, entry: Entry, stand: Stand) -> tuple[Reply, Call.Outcome, str]:
+    """Ask what the flow asks, in the way that this client knows: by a result that asks back, by a request of ours, or in words."""
+    for number in range(MOST_ROUNDS):
+        if not stand.question or not _can_ask(ctx):
+            break
+        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return _asking_back(stand), Call.Outcome.ASKED, ""
+        reply = await ctx.session.elicit_form(stand.question, _form(stand), related_request_id=ctx.request_id)
+        text = _accepted(reply)
+        if text is None:
+            break
+        message_id = f"mcp:{asked.correlation_id}:{number}"
+        stand = await _talk(asked, talking.answer, flow=entry.flow, conversation_id=stand.conversation_id, text=text, message_id=message_id)
+    outcome = Call.Outcome.FAILED if stand.status == "failed" else Call.Outcome.ASKED if stand.question else Call.Outcome.OK
+    return translate.result(calling.Done(data=stand.as_json()), asked.correlation_id), outcome, ""
+
+
+def _can_ask(ctx: Context) -> bool:
+    """Whether the client has said that it can put a form before its user."""
+    declared = ctx.session.client_capabilities
+    if declared is None or declared.elicitation is None:
+        return False
+    asks = declared.elicitation
+    only_addresses = asks.url is not None and asks.form is None
+    return not only_addresses and (ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request)
+
+
+def _asking_back(stand: Stand) -> types.InputRequiredResult:
+    request = types.ElicitRequest(params=types.ElicitRequestFormParams(message=stand.question, requested_schema=_form(stand)))
+    state = {"conversation_id": str(stand.conversation_id), "round": stand.turn}
+    return types.InputRequiredResult(input_requests={QUESTION: request}, request_state=json.dumps(state))
+
+
+def _form(stand: Stand) -> dict[str, Any]:
+    return questions.form(stand.rule, stand.question) if stand.rule is not None else questions.free_form(stand.question)
