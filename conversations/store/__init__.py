@@ -6,13 +6,14 @@ statements under BEGIN IMMEDIATE. The order in which the row lock is given is th
 
 from conversations.store.locking import ATTEMPTS, locked
 from conversations.store.reading import lock, one_statement, read
-from conversations.store.values import Birth, EffectWrite, NotStorable, OutboxWrite, Row, StoredTurn, TurnTaken, TurnWrite, Write, dump
+from conversations.store.values import Birth, EffectWrite, ExposureWrite, NotStorable, OutboxWrite, Row, StoredTurn, TurnTaken, TurnWrite, Write, dump
 from conversations.store.writing import queue, save
 
 __all__ = [
     "ATTEMPTS",
     "Birth",
     "EffectWrite",
+    "ExposureWrite",
     "NotStorable",
     "OutboxWrite",
     "Row",

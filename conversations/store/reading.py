@@ -10,10 +10,11 @@ from django.db import connection
 
 from conversations.models import Conversation, ConversationEvent, Effect, Timer, Turn
 from conversations.store.values import Row, StoredTurn
+from experiments.models import Assignment, Exposure
 from mcp_platform.outbox.models import OutboxEvent
 
-CONVERSATIONS, TURNS, EVENTS, EFFECTS, TIMERS, OUTBOX = (
-    model._meta.db_table for model in (Conversation, Turn, ConversationEvent, Effect, Timer, OutboxEvent)
+CONVERSATIONS, TURNS, EVENTS, EFFECTS, TIMERS, OUTBOX, ASSIGNMENTS, EXPOSURES = (
+    model._meta.db_table for model in (Conversation, Turn, ConversationEvent, Effect, Timer, OutboxEvent, Assignment, Exposure)
 )
 READ = f"""
 SELECT c.id, c.tenant_id, c.environment_id, c.version_id, c.flow_key, c.channel, c.user_ref, c.locale, c.status, c.snapshot, c.awaiting,

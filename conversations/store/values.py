@@ -100,6 +100,26 @@ class OutboxWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureWrite:
+    """A conversation came to where the arms of an experiment differ; kept the first time only, and only if its unit has this arm.
+
+    `fresh`: its flow began in this very step; else the log must show that it began after `since`, in this version (`program`).
+    """
+
+    experiment: UUID
+    unit_type: str
+    unit_id: str
+    bucket_version: int
+    variant: int
+    phase: int
+    state: str
+    program: str
+    since: datetime
+    fresh: bool
+    outbox: OutboxWrite | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """Everything one macrostep changes. `rev` is the revision that was read; the write fails when it has moved."""
 
@@ -123,6 +143,7 @@ class Write:
     cancelled: tuple[str, ...] = ()
     effects: tuple[EffectWrite, ...] = ()
     outbox: tuple[OutboxWrite, ...] = ()  # empty unless somebody listens
+    exposures: tuple[ExposureWrite, ...] = ()  # empty unless an experiment runs and this step came to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,19 @@ from typing import Any
 from django.db import DataError, connection
 
 from conversations.models import Conversation, Turn
-from conversations.store.reading import CONVERSATIONS, EFFECTS, EVENTS, OUTBOX, TIMERS, TURNS, column_id, open_cursor
-from conversations.store.values import Birth, EffectWrite, Row, TurnTaken, TurnWrite, Write, dump
+from conversations.store.reading import (
+    ASSIGNMENTS,
+    CONVERSATIONS,
+    EFFECTS,
+    EVENTS,
+    EXPOSURES,
+    OUTBOX,
+    TIMERS,
+    TURNS,
+    column_id,
+    open_cursor,
+)
+from conversations.store.values import Birth, EffectWrite, ExposureWrite, Row, TurnTaken, TurnWrite, Write, dump
 
 _CONVERSATION_FIELDS = ("version_id", "flow_key", "locale", "status", "current_state", "snapshot", "awaiting", "next_turn", "last_seq", "queued")
 _TURN_INSERT = (
@@ -105,6 +116,10 @@ def _time(at: datetime) -> Any:
 _DIVISION_BY_ZERO = "22012"
 
 
+_EXPOSURE_INSERT = "tenant_id, experiment_id, assignment_id, variant_id, conversation_id, turn_id, phase, state, analysed, at, seq, counted, settled"
+BEGINS = "('started', 'restarted', 'pushed', 'replaced')"  # events that begin a flow; their data names the version
+
+
 # What may follow the conversation and its turn, in this order; each hangs on `t`.
 _PARTS = (
     f"e AS (INSERT INTO {EVENTS} (tenant_id, conversation_id, turn_id, at, seq, kind, data)"
@@ -124,6 +139,17 @@ _PARTS = (
     f"o AS (INSERT INTO {OUTBOX} (tenant_id, key, subject, at, fanned_out, event_id, type, data)"
     " SELECT %s::uuid, %s, %s, %s::timestamptz, false, x.id, x.type, x.data"
     " FROM t, jsonb_to_recordset(%s::jsonb) AS x(n integer, id uuid, type text, data jsonb) ORDER BY x.n)",
+    f"x AS (INSERT INTO {EXPOSURES} ({_EXPOSURE_INSERT})"
+    " SELECT a.tenant_id, a.experiment_id, a.id, a.variant_id, %s::uuid, %s::uuid, y.phase, y.state, a.reason <> 'forced', %s::timestamptz, 0,"
+    " '{}'::jsonb, false FROM t CROSS JOIN jsonb_to_recordset(%s::jsonb) AS y(experiment uuid, unit_type text, unit_id text, bucket integer,"
+    " variant bigint, phase integer, state text, program text, since timestamptz, fresh boolean)"
+    f" JOIN {ASSIGNMENTS} a ON a.experiment_id = y.experiment AND a.unit_type = y.unit_type AND a.unit_id = y.unit_id"
+    " AND a.bucket_version = y.bucket AND a.variant_id = y.variant"
+    f" WHERE y.fresh OR EXISTS (SELECT 1 FROM {EVENTS} b WHERE b.conversation_id = %s::uuid AND b.kind IN {BEGINS} AND b.at >= y.since"
+    " AND b.data->>'program' = y.program) ON CONFLICT DO NOTHING RETURNING experiment_id)",
+    f"z AS (INSERT INTO {OUTBOX} (tenant_id, key, subject, at, fanned_out, event_id, type, data)"
+    " SELECT %s::uuid, %s, %s, %s::timestamptz, false, y.id, y.type, y.data"
+    " FROM x JOIN jsonb_to_recordset(%s::jsonb) AS y(experiment uuid, id uuid, type text, data jsonb) ON y.experiment = x.experiment_id)",
 )
 
 
@@ -172,7 +198,12 @@ def _save_postgres(write: Write, birth: Birth | None) -> None:
     if write.outbox:
         told = [{"n": n, "id": str(one.id), "type": one.type, "data": one.data} for n, one in enumerate(write.outbox)]
         values += [write.tenant_id, str(write.conversation_id), _subject(write), write.at, dump(told)]
-    parts = (write.events, write.timers, write.cancelled, write.effects, write.outbox)
+    announced = [one for one in write.exposures if one.outbox is not None]
+    if write.exposures:
+        values += [*who[1:], write.at, dump([_exposure_json(one) for one in write.exposures]), write.conversation_id]
+    if announced:
+        values += [write.tenant_id, str(write.conversation_id), _subject(write), write.at, dump([_exposure_told(one) for one in announced])]
+    parts = (write.events, write.timers, write.cancelled, write.effects, write.outbox, write.exposures, announced)
     sql = statement(birth is not None, write.turn.exists, *map(bool, parts))
     try:
         with open_cursor() as cursor:
@@ -203,6 +234,26 @@ def _effect_json(effect: EffectWrite) -> dict[str, Any]:
     }
 
 
+def _exposure_json(one: ExposureWrite) -> dict[str, Any]:
+    return {
+        "experiment": str(one.experiment),
+        "unit_type": one.unit_type,
+        "unit_id": one.unit_id,
+        "bucket": one.bucket_version,
+        "variant": one.variant,
+        "phase": one.phase,
+        "state": one.state,
+        "program": one.program,
+        "since": one.since.isoformat(),
+        "fresh": one.fresh,
+    }
+
+
+def _exposure_told(one: ExposureWrite) -> dict[str, Any]:
+    told = one.outbox
+    return {"experiment": str(one.experiment), "id": str(told.id), "type": told.type, "data": told.data} if told is not None else {}
+
+
 # SQLite: plain statements. Nobody else writes between BEGIN IMMEDIATE and COMMIT, so nothing can have been taken but a conversation's id.
 
 _LITE_CHANGES = ", ".join(f"{name} = %s" for name in _CONVERSATION_FIELDS)
@@ -218,6 +269,25 @@ _LITE_DUE = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s) || '000'"
 _LITE_EFFECT = f"INSERT INTO {EFFECTS} ({_EFFECT_INSERT}) VALUES ({_marks(10)}, {_LITE_DUE}, 'started', 0, %s)"
 
 _LITE_OUTBOX = f"INSERT INTO {OUTBOX} (tenant_id, key, subject, at, fanned_out, event_id, type, data) VALUES (%s, %s, %s, %s, 0, %s, %s, %s)"
+
+
+# By the names that the event has in its JSON; SQLite's own function reads them.
+_LITE_EXPOSURE = (
+    f"INSERT OR IGNORE INTO {EXPOSURES} ({_EXPOSURE_INSERT}) SELECT a.tenant_id, a.experiment_id, a.id, a.variant_id, %s, %s, %s, %s,"
+    f" a.reason <> 'forced', %s, 0, '{{}}', 0 FROM {ASSIGNMENTS} a WHERE a.experiment_id = %s AND a.unit_type = %s AND a.unit_id = %s"
+    f" AND a.bucket_version = %s AND a.variant_id = %s AND (%s OR EXISTS (SELECT 1 FROM {EVENTS} b WHERE b.conversation_id = %s"
+    f" AND b.kind IN {BEGINS} AND b.at >= %s AND json_extract(b.data, '$.program') = %s))"
+)
+
+
+def _expose_sqlite(cursor: Any, write: Write, one: ExposureWrite) -> None:
+    conversation, at = column_id(write.conversation_id), _time(write.at)
+    what = [conversation, column_id(write.turn.id), one.phase, one.state, at]
+    whom = [column_id(one.experiment), one.unit_type, one.unit_id, one.bucket_version, one.variant]
+    cursor.execute(_LITE_EXPOSURE, [*what, *whom, one.fresh, conversation, _time(one.since), one.program])
+    if cursor.rowcount == 1 and one.outbox is not None:
+        head = (column_id(write.tenant_id), str(write.conversation_id), _subject(write), at)
+        cursor.execute(_LITE_OUTBOX, (*head, one.outbox.id.hex, one.outbox.type, dump(one.outbox.data)))
 
 
 def _save_sqlite(write: Write, birth: Birth | None) -> None:
@@ -244,6 +314,8 @@ def _save_sqlite(write: Write, birth: Birth | None) -> None:
         if write.outbox:
             head = (tenant, str(write.conversation_id), _subject(write), at)
             cursor.executemany(_LITE_OUTBOX, [(*head, one.id.hex, one.type, dump(one.data)) for one in write.outbox])
+        for one in write.exposures:
+            _expose_sqlite(cursor, write, one)
 
 
 def _effect_values(effect: EffectWrite, tenant: str, conversation: str, turn: str, at: str) -> list[Any]:

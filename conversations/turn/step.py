@@ -20,6 +20,8 @@ from conversations.core.announcements import announcements
 from conversations.core.types import Book, Call, CancelTimer, Event, Input, Reply, SetTimer, Snapshot, Started, Status, Step
 from conversations.models import Turn
 from conversations.sealed import Secrets
+from conversations.turn import trials
+from conversations.turn.trials import NONE, Trials
 from mcp_platform import jobs, observability
 from mcp_platform.errors import PlatformError
 from mcp_platform.outbox import queries as outbox
@@ -136,7 +138,11 @@ def run(
         before = snapshot or snapshot_in(row)
         starts = pending.request.get("flow_id", "")
         root = starts or (before.frames[0].flow_id if before.frames else "")  # also in its current version: `restart` takes that
-        book = queries.book(tenant, row.environment_id, () if starts and event is None else before.programs, root)
+        pinned = () if starts and event is None else before.programs
+        book = queries.book(tenant, row.environment_id, pinned, root)
+        met = trials.met(row, before, book.current, now, fresh=birth is not None)
+        if met.instead:
+            book = queries.book(tenant, row.environment_id, pinned, root, met.instead)
     except SealBroken:
         raise  # the context is there, but this process has not the keys: nothing may be written over it
     except UNREADABLE as fault:
@@ -157,7 +163,7 @@ def run(
     milliseconds = round(seconds * 1000)
     status = _status(step, dead)
     try:
-        body = write(row, pending, before, step, sensitive, status=status, milliseconds=milliseconds, now=now, birth=birth)
+        body = write(row, pending, before, step, sensitive, status=status, milliseconds=milliseconds, now=now, birth=birth, met=met)
     except store.NotStorable as fault:
         step = failed(before, "STATE_EXECUTION_ERROR", f"the flow made a value that cannot be stored: {fault}")
         status = _status(step, dead)
@@ -231,6 +237,7 @@ def write(
     milliseconds: int,
     now: datetime,
     birth: store.Birth | None = None,
+    met: Trials = NONE,
 ) -> str:
     """Everything of the step in one write; the world is told after the commit. Returns the reply as JSON."""
     after = step.snapshot
@@ -245,6 +252,7 @@ def write(
         milliseconds=milliseconds,
         earlier=pending.earlier,
         opening=pending.opening,
+        variant=met.shown(after) if met.arms else None,
     )
     body = store.dump(reply)
     bottom = after.frames[0] if after.frames else None
@@ -270,6 +278,7 @@ def write(
         cancelled=tuple(effect.token for effect in step.effects if isinstance(effect, CancelTimer)),
         effects=tuple(calls),
         outbox=_announced(row, pending, step, secret, turn, reply["processing_time_ms"]),
+        exposures=met.exposures(row, before, step) if met.arms else (),
     )
     with_people = row.status == Status.HANDOFF or after.status is Status.HANDOFF
     if with_people and store.one_statement():
@@ -277,6 +286,8 @@ def write(
     store.save(write, birth)
     if with_people:
         desk.follow(row, write.events, now)
+    if write.exposures:
+        jobs.after_commit(lambda: trials.remember(row, write.exposures))
     _tell(row, pending, step, status, calls)
     return body
 

@@ -1,0 +1,3 @@
+"""The admin's pages of experiments."""
+
+from experiments.admin import experiments as experiments

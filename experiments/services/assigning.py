@@ -1,0 +1,94 @@
+"""Who gets what, made to stick: one row for each unit, whoever comes first, and every process agrees."""
+
+import random
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from experiments.core.assign import Decision, Reason, decide
+from experiments.models import Assignment
+from experiments.queries import Trial
+
+ABSENT_SECONDS = 30.0  # how long it is believed that a unit has no row
+_KEPT = 50_000
+_Key = tuple[UUID, int, str]  # experiment, bucket version, unit
+_arms: dict[_Key, str] = {}
+_absent: dict[_Key, float] = {}
+
+
+def arm_for(tenant_id: UUID, trial: Trial, unit: str, attributes: Mapping[str, Any], now: datetime, *, fresh: bool = False) -> str:
+    """The arm that this unit has, or gets now; "" when it takes no part. `fresh`: the unit was just made and cannot have a row."""
+    if not trial.plan.running or not settings.ENABLE_AB_TESTING:
+        return ""
+    key = (trial.id, trial.bucket_version, unit)
+    forced = trial.forced.get(unit, "")
+    known = _arms.get(key, "")
+    if known and not forced:
+        return decide(trial.plan, unit, attributes, now, sticky=known).arm  # the dates and the kill switch still count
+    held = known or ("" if fresh or _is_absent(key) else _stored(trial, unit))
+    dice = random.random() if trial.plan.drawn else None  # noqa: S311  shares people out, keeps no secret
+    chosen = decide(trial.plan, unit, attributes, now, forced=forced, sticky=held, dice=dice)
+    if not chosen.arm:
+        _remember(_absent, key, time.monotonic() + ABSENT_SECONDS)
+        return ""
+    sticks = held == chosen.arm and chosen.reason is not Reason.FORCED
+    arm = chosen.arm if sticks else _keep(tenant_id, trial, unit, chosen, now, alone=fresh and not trial.plan.drawn)
+    if chosen.reason is not Reason.FORCED:
+        _remember(_arms, key, arm)
+    return arm
+
+
+def _is_absent(key: _Key) -> bool:
+    until = _absent.get(key)
+    return until is not None and time.monotonic() < until
+
+
+def _remember(where: dict[_Key, Any], key: _Key, value: Any) -> None:
+    if len(where) >= _KEPT:
+        where.clear()
+    where[key] = value
+
+
+def forget_everything() -> None:
+    """For a process that starts anew."""
+    _arms.clear()
+    _absent.clear()
+
+
+def _stored(trial: Trial, unit: str) -> str:
+    rows = Assignment.objects.filter(experiment_id=trial.id, unit_type=trial.unit, unit_id=unit, bucket_version=trial.bucket_version)
+    variant = rows.values_list("variant_id", flat=True).first()
+    return _arm_of(trial, variant) if variant is not None else ""
+
+
+def _arm_of(trial: Trial, variant: int) -> str:
+    return next((arm for arm, pk in trial.rows.items() if pk == variant), "")
+
+
+def _keep(tenant_id: UUID, trial: Trial, unit: str, chosen: Decision, now: datetime, *, alone: bool) -> str:
+    """INSERT … ON CONFLICT DO NOTHING, then read back: of two that race, both get what the first one wrote. A forced arm replaces the row's.
+
+    `alone`: whoever races for this unit hashes to the same arm, so that nothing needs to be read back.
+    """
+    row = Assignment(
+        tenant_id=tenant_id,
+        experiment_id=trial.id,
+        unit_type=trial.unit,
+        unit_id=unit,
+        bucket_version=trial.bucket_version,
+        variant_id=trial.rows[chosen.arm],
+        reason=chosen.reason.value,
+        bucket=chosen.bucket,
+        at=now,
+    )
+    if chosen.reason is Reason.FORCED:
+        changed = ["variant", "reason", "bucket"]
+        kept = ["experiment", "unit_type", "unit_id", "bucket_version"]
+        Assignment.objects.bulk_create([row], update_conflicts=True, unique_fields=kept, update_fields=changed)
+        return chosen.arm
+    Assignment.objects.bulk_create([row], ignore_conflicts=True)
+    return chosen.arm if alone else _stored(trial, unit)

@@ -1,0 +1,87 @@
+"""Everything that is wrong with the plan of an experiment, each fault with its path."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from experiments.core import targeting
+from experiments.models import Experiment, ExperimentMetric
+
+Fault = dict[str, Any]
+TOLERANCE = 0.01  # of percentages
+MOST_VARIANTS = 20
+FIXED_WHILE_RUNNING = ("seed", "hash_version", "unit", "allocation", "targeting", "namespace", "namespace_start", "namespace_end", "holdout", "alpha")
+
+
+def fault(path: str, code: str, message: str, expected: str = "") -> Fault:
+    return {"path": path, "code": code, "message": message, "expected": expected}
+
+
+def of_fields(fields: Mapping[str, Any]) -> list[Fault]:
+    """Of the experiment's own fields."""
+    found = [fault(f"$.targeting{path[1:]}", "condition", message) for path, message in targeting.faults(fields.get("targeting") or {})]
+    start, end = fields.get("namespace_start", 0.0), fields.get("namespace_end", 1.0)
+    if not 0 <= start < end <= 1:
+        found.append(fault("$.namespace_end", "range", "is no range", "0 <= start < end <= 1"))
+    begins, ends = fields.get("starts_at"), fields.get("ends_at")
+    if begins and ends and begins >= ends:
+        found.append(fault("$.ends_at", "range", "is not after the start"))
+    found += [] if 0 < fields.get("alpha", 0.05) < 0.5 else [fault("$.alpha", "range", "is no level", "between 0 and 0.5")]
+    found += [] if 0.5 <= fields.get("power", 0.8) < 1 else [fault("$.power", "range", "is no power", "from 0.5 to below 1")]
+    return found + _of_ramp(fields.get("ramp") or [])
+
+
+def _of_ramp(steps: list[Mapping[str, Any]]) -> list[Fault]:
+    found, last = [], 0.0
+    for index, step in enumerate(steps):
+        coverage = step.get("coverage", 0.0)
+        if not last < coverage <= 1:
+            found.append(fault(f"$.ramp[{index}].coverage", "range", "does not grow", f"above {last:g}, at most 1"))
+        last = max(last, coverage)
+    return found
+
+
+def of_variants(variants: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """Percentages that sum to 100, one control, names of their own."""
+    found = []
+    if not 2 <= len(variants) <= MOST_VARIANTS:
+        found.append(fault("$.variants", "count", f"are {len(variants)}", f"2 to {MOST_VARIANTS}"))
+    total = sum(one.get("percentage", 0) for one in variants)
+    if abs(total - 100) > TOLERANCE:
+        found.append(fault("$.variants", "percentage", f"sum to {total:g}", "100"))
+    controls = sum(bool(one.get("is_control")) for one in variants)
+    if controls != 1:
+        found.append(fault("$.variants", "control", f"have {controls} controls", "exactly one"))
+    found += [
+        fault(f"$.variants[{index}].key", "twice", "is there twice")
+        for index, one in enumerate(variants)
+        if one.get("key") in [other.get("key") for other in variants[:index]]
+    ]
+    return found + _of_controls(variants)
+
+
+def _of_controls(variants: Iterable[Mapping[str, Any]]) -> list[Fault]:
+    return [
+        fault(f"$.variants[{index}].modifications", "control", "The control is the base as it is.", "none")
+        for index, one in enumerate(variants)
+        if one.get("is_control") and one.get("modifications")
+    ]
+
+
+def of_metrics(metrics: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    primary = sum(one["role"] == ExperimentMetric.Role.PRIMARY for one in metrics)
+    keys = [one["metric"] for one in metrics]
+    found = [fault("$.metrics", "primary", "have no primary one", "at least one")] if metrics and not primary else []
+    return found + [fault(f"$.metrics[{index}]", "twice", "is there twice") for index, key in enumerate(keys) if key in keys[:index]]
+
+
+def of_change(row: Experiment, fields: Mapping[str, Any]) -> list[Fault]:
+    """What may not change any more once somebody has been assigned."""
+    started = row.state not in (Experiment.State.DRAFT, Experiment.State.VALIDATED)
+    found = [
+        fault(f"$.{name}", "fixed", "is fixed once the experiment has run", "rebase it for another phase")
+        for name in FIXED_WHILE_RUNNING
+        if started and name in fields and fields[name] != getattr(row, name)
+    ]
+    if started and row.allocation not in (Experiment.Allocation.WEIGHTED, Experiment.Allocation.BANDIT) and "variants" in fields:
+        found.append(fault("$.variants", "fixed", "are fixed once the experiment has run", "allocation `weighted` for weights that move"))
+    return found

@@ -1,0 +1,255 @@
+"""Counting: what exposed conversations have come to is added to the sums, once, whoever does it and however often it is tried.
+
+Each exposure remembers what of its conversation is in the sums already; a conversation that has moved on is read again and the difference
+added. Units of several conversations are summed up before they count, because people were shared out, not conversations.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from experiments import queries
+from experiments.core import analysis, metrics
+from experiments.core.analysis import Arm, Asked, Question
+from experiments.core.metrics import Metric, Outcome, Value
+from experiments.core.sums import Sums
+from experiments.models import Assignment, Experiment, ExperimentMetric, Exposure, MetricSnapshot, Variant
+from experiments.queries import trial_of
+from experiments.queries.rows import REACHED, exposed
+from experiments.services.planning import sizing
+from mcp_platform.tenancy.models import Tenant
+
+BATCH = 500
+MOST_STATES = 40  # of the funnel
+FRESH = timedelta(seconds=20)
+QUIET = timedelta(days=14)  # a conversation that has not moved for so long is settled
+# (of exposures that are younger than, every)
+LOOKS = ((timedelta(hours=1), timedelta(0)), (timedelta(days=1), timedelta(minutes=10)), (timedelta(days=365), timedelta(hours=2)))
+BEFORE_DAYS = 28  # CUPED looks back
+Contribution = Mapping[str, Value]
+
+# What conversations came to, by conversation, of those that have moved beyond the event number given. The app above registers it.
+Source = Callable[[Tenant, Mapping[UUID, int]], Mapping[UUID, Outcome]]
+# Outcomes of a user's conversations in the days before a moment.
+History = Callable[[Tenant, str, Any, int], Iterable[Outcome]]
+
+
+@dataclass(slots=True)
+class _Sources:
+    outcomes: Source | None = None
+    history: History | None = None
+
+
+_sources = _Sources()
+
+
+def use_source(outcomes: Source, history: History) -> None:
+    """The app that has conversations says how to read them."""
+    _sources.outcomes, _sources.history = outcomes, history
+
+
+def experiments_behind() -> list[tuple[UUID, UUID]]:
+    """(tenant, experiment) of those that may have something new."""
+    rows = Experiment.objects.filter(state__in=(Experiment.State.RUNNING, Experiment.State.PAUSED, Experiment.State.STOPPED))
+    stale = rows.filter(Q(counted_at=None) | Q(counted_at__lt=timezone.now() - FRESH)).filter(started_at__isnull=False)
+    still = stale.exclude(state=Experiment.State.STOPPED, stopped_at__lt=timezone.now() - QUIET)
+    return list(still.order_by("counted_at").values_list("tenant_id", "pk")[:200])
+
+
+def count(tenant: Tenant, *, key: str | UUID) -> dict[str, Any]:
+    """Bring the sums and the findings up to date, and give the findings."""
+    row = queries.experiment(tenant, key)
+    began = timezone.now()
+    while True:
+        done = _batch(tenant, row, began)
+        if done < BATCH:
+            break
+    return settle_findings(tenant, row)
+
+
+def _batch(tenant: Tenant, row: Experiment, began: Any) -> int:
+    """One batch of exposures that were not looked at since `began`; how many there were."""
+    if _sources.outcomes is None:
+        return 0
+    open_ = Exposure.objects.for_tenant(tenant).filter(experiment=row, phase=row.phase, settled=False)
+    due = open_.filter(_due_for_a_look(began)).order_by(F("looked_at").asc(nulls_first=True))[:BATCH]
+    found = list(due.select_related("assignment"))
+    if not found:
+        return 0
+    outcomes = _sources.outcomes(tenant, {one.conversation_id: one.seq for one in found})
+    moved = [one for one in found if one.conversation_id in outcomes]
+    with transaction.atomic():
+        if not Experiment.objects.filter(pk=row.pk, count_rev=row.count_rev).update(count_rev=F("count_rev") + 1):
+            row.refresh_from_db(fields=["count_rev"])
+            return BATCH  # somebody else has counted meanwhile: look again
+        row.count_rev += 1
+        _add(tenant, row, moved, outcomes)
+        _mark(found, moved, outcomes)
+    return len(found)
+
+
+def _due_for_a_look(now: datetime) -> Q:
+    """The older, the rarer: an exposure of today that says nothing new is asked again in ten minutes, one of yesterday in two hours."""
+    rare = [Q(at__gte=now - since, looked_at__lt=now - every) for since, every in LOOKS]
+    return Q(looked_at=None) | reduce(or_, rare)
+
+
+def _mark(found: list[Exposure], moved: list[Exposure], outcomes: Mapping[UUID, Outcome]) -> None:
+    for one in moved:
+        one.seq = outcomes[one.conversation_id].seq
+    ids = [one.pk for one in found]
+    Exposure.objects.bulk_update(moved, ["seq", "counted"], batch_size=200)
+    Exposure.objects.filter(pk__in=ids).update(looked_at=timezone.now())  # by the clock that asks, or the loop might not end
+    Exposure.objects.filter(pk__in=ids, at__lt=timezone.now() - QUIET).exclude(pk__in=[one.pk for one in moved]).update(settled=True)
+
+
+def _add(tenant: Tenant, row: Experiment, moved: list[Exposure], outcomes: Mapping[UUID, Outcome]) -> None:
+    """The difference that these conversations make, by arm and metric. Sets `counted` of each."""
+    asked = [asked_of(one) for one in row.metrics.select_related("metric")]
+    states = row.states[:MOST_STATES] if isinstance(row.states, list) else []
+    units = _units(tenant, moved)
+    difference: dict[tuple[int, str], Sums] = defaultdict(Sums)
+    counts: dict[int, dict[int, Contribution]] = {unit: {one.pk: _plain(one.counted) for one in mine} for unit, mine in units.items()}
+    before = {unit: _covariates(tenant, row, asked, mine[0].assignment) for unit, mine in units.items()}
+    for unit, mine in units.items():
+        variant = mine[0].variant_id
+        for name, sums in _unit_sums(counts[unit].values(), before[unit]).items():
+            difference[variant, name] -= sums
+    for one in moved:
+        if not one.analysed:
+            continue
+        fresh = _contribution(asked, states, outcomes[one.conversation_id])
+        counts[one.assignment_id][one.pk] = fresh
+        one.counted = {name: list(value) for name, value in fresh.items()}
+    for unit, mine in units.items():
+        variant = mine[0].variant_id
+        for name, sums in _unit_sums(counts[unit].values(), before[unit]).items():
+            difference[variant, name] += sums
+    _write(tenant, row, difference)
+
+
+def _units(tenant: Tenant, moved: list[Exposure]) -> dict[int, list[Exposure]]:
+    """All exposures of the units that these belong to, by assignment."""
+    ids = {one.assignment_id for one in moved if one.analysed}
+    rows: QuerySet[Exposure] = Exposure.objects.for_tenant(tenant).filter(assignment_id__in=ids, analysed=True).select_related("assignment")
+    found: dict[int, list[Exposure]] = defaultdict(list)
+    for one in rows:
+        found[one.assignment_id].append(one)
+    return found
+
+
+def _plain(counted: Mapping[str, Any]) -> Contribution:
+    return {name: (float(value[0]), float(value[1])) for name, value in counted.items()}
+
+
+def _contribution(asked: list[Asked], states: Iterable[str], outcome: Outcome) -> Contribution:
+    found = {one.metric.key: value for one in asked if (value := metrics.value_of(one.metric, outcome)) is not None}
+    return found | {f"{REACHED}{state}": (1.0 if state in outcome.states else 0.0, 1.0) for state in states}
+
+
+def _unit_sums(conversations: Iterable[Contribution], before: Mapping[str, float]) -> dict[str, Sums]:
+    """One unit's part in each metric."""
+    values: dict[str, list[Value]] = defaultdict(list)
+    for one in conversations:
+        for name, value in one.items():
+            values[name].append(value)
+    return {name: metrics.unit_sums(held, before.get(name, 0.0)) for name, held in values.items()}
+
+
+def _covariates(tenant: Tenant, row: Experiment, asked: list[Asked], unit: Assignment) -> Mapping[str, float]:
+    """What the unit did in the weeks before, by metric; looked up once and kept with its row."""
+    wanted = [one.metric for one in asked if one.cuped]
+    if not wanted or not row.many or _sources.history is None:
+        return {}
+    missing = [metric for metric in wanted if metric.key not in unit.before]
+    if missing:
+        past = list(_sources.history(tenant, unit.unit_id, unit.at, BEFORE_DAYS))
+        found = {metric.key: _mean([value for one in past if (value := metrics.value_of(metric, one)) is not None]) for metric in missing}
+        unit.before = {**unit.before, **found}
+        unit.save(update_fields=("before",))
+    return {name: float(value) for name, value in unit.before.items()}
+
+
+def _mean(values: list[Value]) -> float:
+    of = sum(d for _, d in values)
+    return sum(y for y, _ in values) / of if of else 0.0
+
+
+def _write(tenant: Tenant, row: Experiment, difference: Mapping[tuple[int, str], Sums]) -> None:
+    """Into today's rows; a day's first row begins with what the last one ended with."""
+    today = timezone.now().date()
+    held = _held(tenant, row, today)
+    for (variant, name), sums in difference.items():
+        day, last = held.get((variant, name), (None, Sums()))
+        total = (last + sums).to_json()
+        values = {"tenant_id": tenant.pk, "sums": total}
+        keys: Any = {"experiment": row, "variant_id": variant, "metric": name, "phase": row.phase, "day": today}
+        if day == today:
+            MetricSnapshot.objects.filter(**keys).update(sums=total)
+        else:
+            MetricSnapshot.objects.update_or_create(**keys, defaults=values)
+
+
+def _held(tenant: Tenant, row: Experiment, today: date) -> dict[tuple[int, str], tuple[date, Sums]]:
+    """The last row of each arm and metric."""
+    found: dict[tuple[int, str], tuple[date, Sums]] = {}
+    rows = MetricSnapshot.objects.for_tenant(tenant).filter(experiment=row, phase=row.phase, day__lte=today).order_by("day")
+    for one in rows.iterator():
+        found[one.variant_id, one.metric] = (one.day, Sums.from_json(one.sums))
+    return found
+
+
+def settle_findings(tenant: Tenant, row: Experiment) -> dict[str, Any]:
+    """Analyse the sums as they are, and keep what comes of it."""
+    found = analysed(tenant, row)
+    today = timezone.now().date()
+    for arm, variant in zip(found["arms"], row.variants.all(), strict=True):
+        keys: Any = {"experiment": row, "variant": variant, "metric": "", "phase": row.phase, "day": today}
+        MetricSnapshot.objects.update_or_create(**keys, defaults={"tenant_id": tenant.pk, "sums": {"n": arm["exposed"]}})
+    found["as_of"] = timezone.now().isoformat()
+    Experiment.objects.filter(pk=row.pk).update(findings=found, counted_at=Now())
+    row.findings = found
+    return found
+
+
+def analysed(tenant: Tenant, row: Experiment) -> dict[str, Any]:
+    variants: list[Variant] = list(row.variants.all())
+    units = exposed(row)
+    shares = trial_of(row).plan.arms
+    arms = [
+        Arm(key=one.key, control=one.is_control, share=arm.weight, exposed=units.get(one.pk, 0)) for one, arm in zip(variants, shares, strict=True)
+    ]
+    names = {one.pk: one.key for one in variants}
+    held = {(metric, names[variant]): sums for (variant, metric), (_, sums) in _held(tenant, row, timezone.now().date()).items()}
+    bandit = row.allocation == Experiment.Allocation.BANDIT
+    question = Question(mode=row.stats_mode, alpha=row.alpha, many=row.many, due=_due(row, arms), estimates=not bandit)
+    asked = [asked_of(one) for one in row.metrics.select_related("metric")]
+    found = analysis.analyse(arms, asked, held, question)
+    if bandit:  # its shares move on purpose
+        found["sample_ratio"] = {"p_value": None, "alarm": False, "threshold": found["sample_ratio"]["threshold"]}
+        found["verdict"] = analysis.verdict(found["metrics"], found["sample_ratio"], found["breaches"], question)
+    return {"experiment": row.key, "phase": row.phase, "allocation": row.allocation, **found}
+
+
+def _due(row: Experiment, arms: list[Arm]) -> bool:
+    """Whether a test at the end may be read: the planned units are there, or it is over."""
+    if row.state in (Experiment.State.STOPPED, Experiment.State.DECIDED) or (row.ends_at and timezone.now() >= row.ends_at):
+        return True
+    return row.stats_mode == Experiment.Mode.FIXED and min((arm.exposed for arm in arms), default=0) >= sizing(row)["units_per_arm"]
+
+
+def asked_of(one: ExperimentMetric) -> Asked:
+    held = one.metric
+    metric = Metric(key=held.key, measure=held.measure, of=held.of, cap=held.cap, higher_is_better=held.higher_is_better)
+    cuped = held.cuped and metric.kind.shape is not metrics.Shape.RATIO
+    return Asked(metric=metric, role=one.role, margin=one.margin, label=held.name, cuped=cuped)

@@ -1,0 +1,252 @@
+"""Plan an experiment: create, change, validate (which freezes its variants as versions), rebase."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from experiments import queries
+from experiments.core import power
+from experiments.core.metrics import MEASURES, Shape
+from experiments.core.overlay import overlay
+from experiments.errors import BaseHasMoved, NameTaken, OverlayRefused, PlanRefused
+from experiments.models import Experiment, ExperimentMetric, Variant
+from experiments.services import checking
+from experiments.services.checking import fault
+from experiments.services.rows import Key, locked, note, require, saved
+from flows import queries as flows
+from flows import services as flow_services
+from flows.core import definition
+from flows.core.diff import compare, states_changed
+from flows.core.types import Flow as Definition
+from flows.errors import FlowHasProblems
+from flows.models import FlowVersion, Pointer
+from mcp_platform.ml import queries as models
+from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.services import By, actor_of
+
+State = Experiment.State
+CURVE = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+
+
+def create(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> Experiment:
+    """A draft. `fields` are the columns, with `flow`, `environment`, `namespace` and `holdout` by their names, `variants` and `metrics` as lists.
+
+    Raises PlanRefused with every fault, NameTaken, FlowNotFound, EnvironmentNotFound, MetricNotFound, NamespaceNotFound, HoldoutNotFound.
+    """
+    given = _resolved(tenant, fields)
+    faults = checking.of_fields(given) + checking.of_variants(fields.get("variants") or []) + checking.of_metrics(fields.get("metrics") or [])
+    if faults:
+        raise PlanRefused(errors=faults)
+    with transaction.atomic():
+        if Experiment.objects.for_tenant(tenant).filter(key=given["key"]).exists():
+            raise NameTaken(key=given["key"])
+        row = Experiment(tenant=tenant, created_by=actor_of(by)[:200], **given)
+        row.environment = given.get("environment") or flow_services.default_environment(tenant)
+        row.seed = row.seed or f"{tenant.slug}:{row.key}"
+        row.rev = 0
+        row.save()
+        _put_variants(row, fields.get("variants") or [])
+        _put_metrics(row, fields.get("metrics") or [])
+        return saved(row, by=by, deed="create", changes={"key": row.key, "kind": row.kind})
+
+
+def change(tenant: Tenant, *, key: Key, fields: Mapping[str, Any], expected_rev: int | None = None, by: By) -> Experiment:
+    """Change a draft (a validated one becomes a draft again when its variants change), or what may move while it runs."""
+    given = _resolved(tenant, fields)
+    with transaction.atomic():
+        row = locked(tenant, key, expected_rev)
+        require(row, (State.DRAFT, State.VALIDATED, State.RUNNING, State.PAUSED), "changed")
+        faults = checking.of_change(row, {**given, **({"variants": 1} if "variants" in fields else {})})
+        faults += checking.of_fields({**_columns(row), **given})
+        faults += checking.of_variants(fields["variants"]) if "variants" in fields else []
+        faults += checking.of_metrics(fields["metrics"]) if "metrics" in fields else []
+        if faults:
+            raise PlanRefused(errors=faults)
+        for name, value in given.items():
+            setattr(row, name, value)
+        if "variants" in fields and row.state in (State.DRAFT, State.VALIDATED):
+            _put_variants(row, fields["variants"])
+        elif "variants" in fields:
+            _put_weights(row, fields["variants"])
+        if "metrics" in fields:
+            _put_metrics(row, fields["metrics"])
+        if row.state == State.VALIDATED and {"variants", "flow", "environment"} & fields.keys():
+            row.state = State.DRAFT
+        return saved(row, by=by, deed="change", changes=dict.fromkeys(fields, "changed"))
+
+
+def delete(tenant: Tenant, *, key: Key, expected_rev: int | None = None, by: By) -> None:
+    """Only what has never run. Raises NotInThisState."""
+    with transaction.atomic():
+        row = locked(tenant, key, expected_rev)
+        require(row, (State.DRAFT, State.VALIDATED), "deleted")
+        saved(row, by=by, deed="delete", changes={"key": row.key})
+        row.delete()
+
+
+def _resolved(tenant: Tenant, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns, with rows in place of names."""
+    given = {name: value for name, value in fields.items() if name not in ("variants", "metrics")}
+    if "flow" in given:
+        given["flow"] = flows.flow(tenant, given["flow"]) if given["flow"] else None
+    if "environment" in given:
+        given["environment"] = flows.environment(tenant, given["environment"])
+    for name, find in (("namespace", queries.namespace), ("holdout", queries.holdout)):
+        if name in given:
+            given[name] = find(tenant, given[name]) if given[name] else None
+    return given
+
+
+def _columns(row: Experiment) -> dict[str, Any]:
+    names = ("targeting", "namespace_start", "namespace_end", "starts_at", "ends_at", "alpha", "power", "ramp")
+    return {name: getattr(row, name) for name in names}
+
+
+def _put_variants(row: Experiment, variants: list[Mapping[str, Any]]) -> None:
+    row.variants.all().delete()
+    for position, one in enumerate(variants):
+        given = {name: value for name, value in one.items() if name != "model"}
+        model = models.model(row.tenant, one["model"]) if one.get("model") else None
+        Variant.objects.create(tenant_id=row.tenant_id, experiment=row, position=position, model=model, **given)
+
+
+def _put_weights(row: Experiment, variants: list[Mapping[str, Any]]) -> None:
+    """Percentages only: whoever has a variant keeps it."""
+    held = {one.key: one for one in row.variants.all()}
+    if held.keys() != {one["key"] for one in variants}:
+        raise PlanRefused(errors=[fault("$.variants", "fixed", "may change their percentages only", ", ".join(held))])
+    for one in variants:
+        Variant.objects.filter(pk=held[one["key"]].pk).update(percentage=one["percentage"])
+
+
+def _put_metrics(row: Experiment, metrics: list[Mapping[str, Any]]) -> None:
+    found = [(queries.metric(row.tenant, one["metric"]), one) for one in metrics]
+    row.metrics.all().delete()
+    for metric, one in found:
+        ExperimentMetric.objects.create(tenant_id=row.tenant_id, experiment=row, metric=metric, role=one["role"], margin=one.get("margin", 0.0))
+
+
+def validate(tenant: Tenant, *, key: Key, by: By) -> Experiment:
+    """Apply the variants to the flow that the environment runs now, check the results as a publish does, and freeze them as versions.
+
+    Raises PlanRefused, OverlayRefused or FlowHasProblems with every fault.
+    """
+    with transaction.atomic():
+        row = locked(tenant, key)
+        require(row, (State.DRAFT, State.VALIDATED), "validated")
+        _materialise(row, by)
+        row.state = State.VALIDATED
+        return saved(row, by=by, deed="validate", changes={"base_sha256": row.base_sha256, "states": len(row.states)})
+
+
+def rebase(tenant: Tenant, *, key: Key, by: By) -> Experiment:
+    """Apply the same modifications to the version that runs now: a new phase with a new seed, so that nobody keeps the arm of the old one."""
+    with transaction.atomic():
+        row = locked(tenant, key)
+        require(row, (State.VALIDATED, State.RUNNING, State.PAUSED, State.STOPPED), "rebased")
+        before = row.base_sha256
+        note(row, "rebase", reason=f"phase {row.phase} ends", by=by)
+        _materialise(row, by)
+        row.phase += 1
+        row.bucket_version += 1
+        row.seed = f"{tenant.slug}:{row.key}:{row.phase}"
+        row.state, row.started_at, row.findings = State.VALIDATED, None, {}
+        return saved(row, by=by, deed="rebase", changes={"phase": row.phase, "base_sha256": [before, row.base_sha256]})
+
+
+def _materialise(row: Experiment, by: By) -> None:
+    variants = list(row.variants.all())
+    plain = [{"key": one.key, "percentage": one.percentage, "is_control": one.is_control, "modifications": one.modifications} for one in variants]
+    metrics = [{"metric": one.metric_id, "role": one.role} for one in row.metrics.all()]
+    faults = checking.of_variants(plain) + checking.of_metrics(metrics)
+    faults += [fault("$.metrics", "missing", "are missing", "a primary metric")] if not metrics else []
+    if row.kind != Experiment.Kind.FLOW:
+        faults += [fault(f"$.variants[{n}].model", "missing", "has no model") for n, one in enumerate(variants) if one.model_id is None]
+    elif row.flow is None:
+        faults.append(fault("$.flow", "missing", "is missing", "a flow that runs"))
+    if faults:
+        raise PlanRefused(errors=faults)
+    if row.kind == Experiment.Kind.FLOW:
+        _freeze(row, variants, by)
+
+
+def _freeze(row: Experiment, variants: list[Variant], by: By) -> None:
+    base = running_base(row)
+    row.base, row.base_sha256 = base, base.sha256
+    document = json.loads(base.definition)
+    control = flows.program_for(base.pk).flow
+    states: set[str] = set()
+    for index, one in enumerate(variants):
+        one.version = base if one.is_control else _frozen(row, index, one, document, by)
+        one.save(update_fields=("version",))
+        states |= states_changed(control, flows.program_for(one.version.pk).flow)
+    row.states = sorted(states)
+    versions = [one.version_id for one in variants]
+    twice = [index for index, version in enumerate(versions) if version in versions[:index]]
+    if twice:
+        raise OverlayRefused(errors=[fault(f"$.variants[{index}].modifications", "same", "is the same flow as another variant") for index in twice])
+
+
+def running_base(row: Experiment) -> FlowVersion:
+    """The version that the environment runs. Raises PlanRefused."""
+    pointer = Pointer.objects.for_tenant(row.tenant_id).filter(environment=row.environment, flow=row.flow).select_related("version").first()
+    if pointer is None:
+        raise PlanRefused(errors=[fault("$.flow", "not_running", f"does not run in {row.environment.name}", "a published flow")])
+    version: FlowVersion = pointer.version
+    return version
+
+
+def require_base(row: Experiment) -> None:
+    """Raises BaseHasMoved when the environment runs something else than what was validated."""
+    if row.kind == Experiment.Kind.FLOW and running_base(row).sha256 != row.base_sha256:
+        raise BaseHasMoved(base_sha256=row.base_sha256)
+
+
+def _frozen(row: Experiment, index: int, one: Variant, base: Mapping[str, Any], by: By) -> FlowVersion:
+    made, faults = overlay(base, one.modifications, one.patch_format)
+    where = f"$.variants[{index}].modifications"
+    if faults:
+        raise OverlayRefused(errors=[fault(f"{where}{found.path[1:]}", found.code, found.message, found.expected) for found in faults])
+    if row.flow is None:
+        raise PlanRefused(errors=[fault("$.flow", "missing", "is missing")])
+    try:
+        return flow_services.freeze(row.tenant, flow_id=row.flow.pk, document=made, note=f"experiment {row.key}: {one.key}", by=by)
+    except FlowHasProblems as refused:
+        problems = [{**found, "path": f"{where}: {found.get('path', '$')}"} for found in refused.details.get("errors", ())]
+        raise FlowHasProblems(flow_id=row.flow.flow_id, variant=one.key, errors=problems) from refused
+
+
+def differences(row: Experiment, variant: Variant) -> list[Any]:
+    """What a variant changes of the base, as flow diffs show it: of the frozen version, or of what it would be."""
+    base = row.base or running_base(row)
+    control = flows.program_for(base.pk).flow
+    if variant.version_id:
+        return compare(control, flows.program_for(variant.version_id).flow)
+    made, faults = overlay(json.loads(base.definition), variant.modifications, variant.patch_format)
+    parsed: Definition | None = definition.parse(made)[0] if not faults else None
+    return compare(control, parsed) if parsed is not None else []
+
+
+def sizing(row: Experiment, *, daily: float = 0.0) -> dict[str, Any]:
+    """How many units an arm needs to find the smallest effect worth knowing of, and what more or fewer would find."""
+    primary = next((one.metric for one in row.metrics.all() if one.role == ExperimentMetric.Role.PRIMARY), None)
+    shape = MEASURES[primary.measure].shape if primary is not None else Shape.SHARE
+    arms, base, effect = max(row.variants.count(), 2), row.baseline if row.baseline is not None else 0.5, row.minimum_effect
+    variances = power.share_variances(base, effect) if shape is Shape.SHARE else (abs(base) or 1.0, abs(base) or 1.0)
+    options: Any = {"alpha": row.alpha, "power": row.power, "comparisons": arms - 1}
+    fixed = power.units_for_share(base, effect, **options) if shape is Shape.SHARE else power.units_for_mean(variances[0] ** 0.5, effect, **options)
+    sequential = row.stats_mode == Experiment.Mode.SEQUENTIAL
+    needed = power.units_sequential(variances, effect, **options) if sequential else fixed
+    sizes = [max(int(needed * part), 1) for part in CURVE]
+    points = power.curve(variances, effect, sizes, alpha=row.alpha / (arms - 1), sequential=sequential)
+    return {
+        "units_per_arm": needed,
+        "units": needed * arms,
+        "units_per_arm_fixed": fixed,
+        "days": needed * arms / (daily * row.coverage) if daily and row.coverage else None,
+        "baseline": base,
+        "minimum_effect": effect,
+        "curve": [{"units_per_arm": one.units, "power": one.power} for one in points],
+    }

@@ -1,0 +1,83 @@
+"""The end of an experiment: a decision that is kept, and the winner published."""
+
+from django.db import transaction
+
+from experiments import queries
+from experiments.core import chain
+from experiments.errors import NotInThisState, VariantNotFound
+from experiments.models import Decision, Experiment, Variant
+from experiments.services.planning import require_base
+from experiments.services.rows import Key, content, locked, note, require, saved, tell
+from flows import queries as flows
+from flows import services as flow_services
+from flows.core import definition
+from flows.errors import DraftHasChanged
+from mcp_platform.ml import services as models
+from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.services import By
+
+State = Experiment.State
+ENDED = (State.RUNNING, State.PAUSED, State.STOPPED)
+
+
+def decide(tenant: Tenant, *, key: Key, verdict: str, reason: str, by: By) -> Decision:
+    """End it without a change of what runs. `verdict`: keep (the base stays) or inconclusive. Raises NotInThisState."""
+    with transaction.atomic():
+        row = locked(tenant, key)
+        require(row, ENDED, "decided")
+        row.state = State.DECIDED
+        saved(row, by=by, deed="decide", changes={"verdict": verdict, "reason": reason})
+        made = note(row, verdict, reason=reason, by=by)
+        tell(row, "decided", verdict=verdict, variant="")
+    return made
+
+
+def promote(tenant: Tenant, *, key: Key, variant: str, reason: str, overwrite_draft: bool = False, by: By) -> Decision:
+    """Publish a variant: its version becomes the draft and is published in the usual way, with the flow's tests; of models, it is promoted.
+
+    The flow's draft must still be what the base was, unless `overwrite_draft`. Raises BaseHasMoved, DraftHasChanged, FlowHasProblems,
+    FailingTests, VariantNotFound, NotInThisState, GatesClosed.
+    """
+    with transaction.atomic():
+        row = locked(tenant, key)
+        require(row, ENDED, "decided")
+        chosen: Variant | None = row.variants.select_related("version", "model").filter(key=variant).first()
+        if chosen is None:
+            raise VariantNotFound(variant=variant)
+        require_base(row)
+        row.state = State.DECIDED
+        saved(row, by=by, deed="promote", changes={"variant": variant, "reason": reason})
+        made = note(row, "promote", variant=variant, reason=reason, by=by)
+        tell(row, "decided", verdict="promote", variant=variant)
+        if row.kind == Experiment.Kind.FLOW and not chosen.is_control:
+            _publish(row, chosen, reason, overwrite_draft, by)
+        elif chosen.model is not None and not chosen.is_control:
+            models.promote(tenant, model_id=chosen.model.pk, by=by)
+    return made
+
+
+def _publish(row: Experiment, chosen: Variant, reason: str, overwrite_draft: bool, by: By) -> None:
+    if row.flow is None or row.base is None or chosen.version is None:
+        raise NotInThisState(state=row.state)
+    drafted = flow_services.export_flow(row.tenant, flow_id=row.flow.pk)
+    if definition.digest(drafted) not in (row.base.sha256, chosen.version.sha256) and not overwrite_draft:
+        raise DraftHasChanged("The draft of the flow has changes that are not published; publish or discard them first.", flow_id=row.flow.flow_id)
+    document = definition.export(flows.program_for(chosen.version.pk).flow)
+    flow_services.save_draft(row.tenant, flow_id=row.flow.pk, document=document, by=by)
+    note_ = f"experiment {row.key}: {chosen.key} promoted. {reason}"[:500]
+    flow_services.publish(row.tenant, flow_id=row.flow.pk, environment=row.environment.name, note=note_, by=by)
+
+
+def archive(tenant: Tenant, *, key: Key, by: By) -> Experiment:
+    with transaction.atomic():
+        row = locked(tenant, key)
+        require(row, (State.DRAFT, State.VALIDATED, State.STOPPED, State.DECIDED), "archived")
+        row.state = State.ARCHIVED
+        return saved(row, by=by, deed="archive", changes={})
+
+
+def verify_decisions(row: Experiment) -> int | None:
+    """The number of the first decision that was tampered with; None when the chain holds."""
+    rows = list(queries.decisions(row))
+    place = chain.broken_at((content(one), one.previous_digest, one.digest) for one in rows)
+    return None if place is None else rows[place].number
