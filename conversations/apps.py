@@ -13,3 +13,6 @@ class ConversationsConfig(AppConfig):
         import_module("conversations.tasks")
         # Flows ask their tests before a publish; this app has the engine that plays them.
         import_module("flows.services.testing").use_runner(import_module("conversations.rehearsals").play)
+        # Experiments compare how conversations went; only this app can read that.
+        outcomes = import_module("conversations.analytics.outcomes")
+        import_module("experiments.services").use_source(outcomes.outcomes, outcomes.history)

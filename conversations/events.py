@@ -59,9 +59,10 @@ def reply(
     milliseconds: int,
     earlier: Json | None = None,
     opening: Iterable[Json] = (),
+    variant: str | None = None,
 ) -> Json:
-    """contracts "result out". `earlier` is what the same turn had said before it waited for an effect, `opening` what a session that began
-    just before has said."""
+    """contracts "result out". `variant` is "experiment:arm". `earlier` is what the same turn had said before it waited for an effect, `opening`
+    what a session that began just before has said."""
     past = earlier or {}
     messages = [*opening, *past.get("response", {}).get("messages", ()), *(reply_to_json(said) for said in step.replies)]
     body: Json = {
@@ -73,7 +74,7 @@ def reply(
         "actions_performed": [*past.get("actions_performed", ()), *step.actions],
         "confidence_scores": {**past.get("confidence_scores", {}), **step.confidence},
         "processing_time_ms": past.get("processing_time_ms", 0) + milliseconds,
-        "ab_variant": None,
+        "ab_variant": variant,
         "turn": turn,
     }
     if step.error is not None:

@@ -20,13 +20,15 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from conversations import desk, errors, events, queries, services, turn
-from conversations.core import slots
+from conversations.core import products, slots
 from conversations.core.attending import UNANSWERED
 from conversations.core.types import Status
 from conversations.models import AgentPresence, CannedResponse, Conversation, Handoff, Note, Turn
 from conversations.turn import Order, Result
+from flows.core.types import SlotRule, SlotType
 from mcp_platform import jobs, observability
 from mcp_platform.errors import Conflict, Invalid, NotFound
+from mcp_platform.metadata import queries as product_metadata
 from mcp_platform.tenancy import queries as tenancy
 from mcp_platform.tenancy.models import Membership, Tenant, User
 from mcp_platform.tenancy.scope import Principal
@@ -134,9 +136,13 @@ def _faults_of_way(tenant: Tenant, row: Handoff, state: str, given: Mapping[str,
         rule = flow.slots.get(name)
         if rule is None:
             found.append(_fault(f"slots.{name}", "is no slot of this flow", ", ".join(sorted(flow.slots)) or "no slots"))
-        elif not isinstance(slots.accept(rule, value, locale=held.locale, now=timezone.now()), slots.Extracted):
+        elif not isinstance(slots.accept(_knowing(tenant, rule), value, locale=held.locale, now=timezone.now()), slots.Extracted):
             found.append(_fault(f"slots.{name}", "is no value of this slot", rule.type.value))
     return found
+
+
+def _knowing(tenant: Tenant, rule: SlotRule) -> SlotRule:
+    return products.knowing(rule, product_metadata.live(tenant)) if rule.type is SlotType.PRODUCT else rule
 
 
 def end(tenant: Tenant, *, handoff_id: UUID, by: Principal, completion: str = "", client_message_id: str = "") -> Result:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,17 +16,22 @@ from conversations.models import Conversation, ConversationEvent, Turn
 from flows import queries as flows
 from flows.models import Environment
 from mcp_platform.errors import PlatformError
+from mcp_platform.metadata import queries as product_metadata
 from mcp_platform.tenancy.models import Tenant
 
 
-def book(tenant: Tenant, environment_id: int, keys: Iterable[str], starts: str = "") -> Book:
-    """The pinned programs, the one that starts or may start again, and the current version of every flow that these can reach.
+def book(tenant: Tenant, environment_id: int, keys: Iterable[str], starts: str = "", instead: Mapping[str, str] | None = None) -> Book:
+    """The pinned programs, the one that starts or may start again, and the current version of every flow that these can reach; `instead` of it
+    the version that an experiment gives.
 
     Raises errors of `flows` when a pinned version is not there any more or does not compile.
     """
     default: str = tenant.settings.get("default_flow") or ""
-    found = flows.book_for(tenant, environment_id, keys, [name for name in (starts, default) if name])
-    return Book(programs=found.programs, current=found.current, default_flow=default, tenant=found.tenant, triggers=found.triggers)
+    found = flows.book_for(tenant, environment_id, keys, [name for name in (starts, default) if name], instead)
+    made = Book(programs=found.programs, current=found.current, default_flow=default, tenant=found.tenant, triggers=found.triggers)
+    if any(program.reads_metadata for program in found.programs.values()) or (found.tenant is not None and found.tenant.reads_metadata):
+        return replace(made, products=product_metadata.live(tenant))
+    return made
 
 
 def flow_to_start(tenant: Tenant, environment_id: int, flow_id: str) -> str:

@@ -21,6 +21,7 @@ from flows.core.verdicts import Verdict
 from flows.errors import FlowHasProblems
 from flows.models import FlowTest, Stub
 from mcp_platform.errors import PlatformError
+from mcp_platform.metadata import queries as product_metadata
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By
 
@@ -46,7 +47,8 @@ def compiled(parsed: Definition) -> Program:
 def book_for(tenant: Tenant, program: Program, environment_id: int | None, also: Sequence[str] = ()) -> Book:
     """A book in which this program is what its flow runs now; the other flows run what the environment runs."""
     if environment_id is None:
-        return Book(programs={program.key: program}, current={program.flow.flow_id: program.key})
+        here = {program.flow.flow_id: program.key}
+        return Book(programs={program.key: program}, current=here, products=product_metadata.live(tenant))
     base = queries.book(tenant, environment_id, ())
     named = [name for name in (*flows.flows_used(program.flow), *also) if name != program.flow.flow_id]
     found = flows.book_for(tenant, environment_id, (), named)
@@ -54,6 +56,7 @@ def book_for(tenant: Tenant, program: Program, environment_id: int | None, also:
         base,
         programs={**base.programs, **found.programs, program.key: program},
         current={**base.current, **found.current, program.flow.flow_id: program.key},
+        products=product_metadata.live(tenant),
     )
 
 

@@ -14,7 +14,7 @@ from mcp_platform.tenancy.models import TenantModel, TenantQuerySet, User
 NAME = RegexValidator(r"^[A-Za-z][A-Za-z0-9_\-]{0,62}$", "Letters, digits, _ and -; starts with a letter; at most 63 characters.")
 STATE_TYPES = [(item.value, item.value.replace("_", " ")) for item in StateType]
 CONDITIONS = [(item.value, item.value.replace("_", " ")) for item in Condition]
-INTEGRATION_TYPES = [("rest", "REST"), ("graphql", "GraphQL"), ("grpc", "gRPC"), ("tool", "Tool of this platform")]
+INTEGRATION_TYPES = [("rest", "REST"), ("graphql", "GraphQL"), ("grpc", "gRPC"), ("tool", "Tool of this platform"), ("mcp", "MCP server")]
 
 
 class AuthoredJSONField(models.JSONField):

@@ -24,12 +24,17 @@ class AdminConfig(SimpleAdminConfig):
         "mcp_platform.operations.admin",
         "mcp_platform.vault.admin",
         "mcp_platform.ml.admin",
+        "mcp_platform.metadata.admin",
         "mcp_platform.outbox.admin",
+        "mcp_platform.oauth.admin",
+        "mcp_platform.orchestrator.admin",
         "flows.admin",
+        "experiments.admin",
         "conversations.admin",
         "conversations.analytics.admin",
         "validation.admin",
         "reports.admin",
+        "mcp_platform.mcp.admin",
     )
 
     def ready(self) -> None:

@@ -16,7 +16,18 @@ app.set_default()
 # the calls that run in lanes beside it. Tasks give back their own (`jobs.TenantTask`).
 app.conf.update(CELERY_DB_REUSE_MAX=2**60)
 app.autodiscover_tasks(
-    ["mcp_platform.operations", "mcp_platform.vault", "mcp_platform.outbox", "conversations", "conversations.analytics", "validation", "reports"],
+    [
+        "mcp_platform.operations",
+        "mcp_platform.vault",
+        "mcp_platform.outbox",
+        "mcp_platform.oauth",
+        "mcp_platform.orchestrator",
+        "conversations",
+        "conversations.analytics",
+        "validation",
+        "reports",
+        "mcp_platform.mcp",
+    ],
     related_name="tasks",
 )
 

@@ -1,5 +1,6 @@
 """System checks of the composition: refuse what cannot work before it loses data."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import limits
@@ -64,4 +65,12 @@ def production_needs_its_own_secret(**_: Any) -> list[CheckMessage]:
 def debug_is_for_development(**_: Any) -> list[CheckMessage]:
     if settings.DEBUG and settings.ENVIRONMENT != "development":
         return [Warning("DEBUG shows settings and code to everybody.", id="platform.W001")]
+    return []
+
+
+@register(Tags.files)
+def s3_needs_its_library(**_: Any) -> list[CheckMessage]:
+    if settings.FILES_S3_BUCKET and (find_spec("storages") is None or find_spec("boto3") is None):
+        hint = 'pip install "django-storages[s3]"'
+        return [Error("FILES_S3_BUCKET is set, but the library that speaks S3 is not installed.", hint=hint, id="platform.E007")]
     return []

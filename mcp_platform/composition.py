@@ -3,6 +3,7 @@
 import atexit
 import fcntl
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +12,12 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django_prometheus import exports
 
+from conversations import tools as talking
+from experiments import tools as experiments
 from mcp_platform import observability, toolkit, tools
+from mcp_platform.metadata import tools as product_metadata
 from mcp_platform.tenancy import scope
+from reports import tools as reports
 from validation import tools as building_codes
 
 log = observability.logger(__name__)
@@ -21,7 +26,15 @@ _claim: Any = None
 _counted_at = -COUNT_EVERY_SECONDS
 
 
-TOOLS = (tools.TOOLS, building_codes.TOOLS)  # what every app offers to machines, in one list
+# What every app offers to machines, in one list.
+TOOLS: tuple[Iterable[toolkit.Thing], ...] = (
+    tools.TOOLS,
+    product_metadata.TOOLS,
+    talking.TOOLS,
+    experiments.TOOLS,
+    building_codes.OFFERED,
+    reports.TOOLS,
+)
 
 
 def register_tools() -> None:

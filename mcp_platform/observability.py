@@ -46,7 +46,7 @@ def configure_logs(level: str, style: str, service: str = "") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for chatty in ("daphne", "celery", "kombu", "httpx", "httpcore", "asyncio", "django.channels.server", "axes"):
+    for chatty in ("daphne", "celery", "kombu", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "asyncio", "django.channels.server", "axes"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
@@ -94,7 +94,16 @@ DEAD_JOBS = Counter("mcp_dead_jobs_total", "Jobs that were dropped because they 
 TURNS = Counter("mcp_turns_total", "Turns by how they ended", ["tenant_id", "kind", "status"])
 VALIDATION_REQUESTS = Counter("mcp_validation_requests_total", "Checks of buildings asked for", ["building_type", "jurisdiction"])
 VALIDATION_DURATION = Histogram("mcp_validation_duration_seconds", "Time of a check of a building", ["validation_type"])
+PROTOCOL_REQUESTS = Counter("mcp_protocol_requests_total", "Requests of Model Context Protocol clients", ["method", "status"])
+TOOL_CALLS = Counter("mcp_tool_calls_total", "Calls of tools by Model Context Protocol clients", ["tenant_id", "tool", "outcome"])
+TOOL_DURATION = Histogram("mcp_tool_call_duration_seconds", "Time of a call of a tool", ["tool"])
+PROTOCOL_STREAMS = Gauge("mcp_protocol_streams", "Open streams of Model Context Protocol clients in this process")
+PROTOCOL_SESSIONS = Gauge("mcp_protocol_sessions", "Open sessions of clients that speak an older revision, in this process")
 VIOLATIONS = Counter("mcp_violations_total", "Violations that were found for the first time", ["severity", "category"])
+UPSTREAM_CALLS = Counter("mcp_upstream_calls_total", "Requests to MCP servers of others", ["tenant_id", "server", "outcome"])
+UPSTREAM_DURATION = Histogram("mcp_upstream_call_duration_seconds", "Time of a request to an MCP server of others", ["tenant_id", "server"])
+UPSTREAM_CONNECTIONS = Gauge("mcp_upstream_connections", "Open connections of this process to MCP servers of others")
+UPSTREAM_CACHE = Counter("mcp_upstream_cache_total", "Answers of MCP servers of others, by where they came from", ["outcome"])
 
 _LABELS_KEPT = 500
 _seen: dict[str, set[str]] = {}

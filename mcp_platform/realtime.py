@@ -22,6 +22,7 @@ log = observability.logger(__name__)
 PATIENCE_SECONDS = 5.0
 LEAVE_SECONDS = 1.0
 MOST_WAITING = 1000
+CATALOGUE = "catalogue"  # the group that hears what of the offer to machines has changed
 
 
 def layer() -> Any:
@@ -32,6 +33,11 @@ def publish(group: str, message: Mapping[str, Any]) -> None:
     """Tell a group after commit (at once outside a transaction). Never raises: without the layer, listeners catch up by reading."""
     payload = {"type": "stream.changed", **message}
     transaction.on_commit(lambda: _send(group, payload), robust=True)  # noqa: TID251  this is the one place
+
+
+def catalogue_changed(tenant_id: Any, what: str, *, uri: str = "") -> None:
+    """Tell after commit that a tenant's offer to machines has changed. `what`: tools, resources, prompts (the list), or resource (the one `uri`)."""
+    publish(CATALOGUE, {"tenant": str(tenant_id), "what": what, "uri": uri})
 
 
 def _send(group: str, payload: Mapping[str, Any]) -> None:

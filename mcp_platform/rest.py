@@ -190,10 +190,10 @@ def faults(details: Any, path: str = "$") -> Any:
             yield from faults(inner, path if leaves else f"{path}[{index}]")
 
 
-def read_json(body: bytes) -> Any:
-    """Strict JSON: no duplicate keys, no NaN, no NUL characters, at most 64 deep and 1 MiB. Raises SchemaError, PayloadTooLarge."""
-    if len(body) > MAX_BODY:
-        raise PayloadTooLarge(limit_bytes=MAX_BODY, size_bytes=len(body))
+def read_json(body: bytes, *, most: int = MAX_BODY) -> Any:
+    """Strict JSON: no duplicate keys, no NaN, no NUL characters, at most 64 deep and `most` bytes. Raises SchemaError, PayloadTooLarge."""
+    if len(body) > most:
+        raise PayloadTooLarge(limit_bytes=most, size_bytes=len(body))
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:

@@ -21,6 +21,7 @@ DEBUG = env.bool("DEBUG", default=False)
 TESTING = "pytest" in sys.modules
 HTTP_PORT = env.int("HTTP_PORT", default=8002)
 PUBLIC_URL = env.str("PUBLIC_URL", default="") or f"http://localhost:{HTTP_PORT}"  # how people reach us; printed in reports
+PUBLIC_URL_IS_GIVEN = bool(env.str("PUBLIC_URL", default=""))  # if not, OAuth goes by the host that was asked, within ALLOWED_HOSTS
 GRPC_PORT = env.int("GRPC_PORT", default=50051)
 GRPC_TLS_CERT = env.str("GRPC_TLS_CERT", default="")  # PEM files; both or none
 GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", default="")
@@ -143,6 +144,9 @@ KAFKA_TOPIC = env.str("KAFKA_TOPIC", default="mcp.events")
 KAFKA_OPTIONS = env.json("KAFKA_OPTIONS", default={})  # of librdkafka, such as {"security.protocol": "SASL_SSL"}
 OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])  # host or host:port that may resolve to a private address
 
+MCP_STDIO_SERVERS = env.json("MCP_STDIO_SERVERS", default={})  # programs that tenants may use as MCP servers; docs/mcp/orchestrator.md
+MCP_STDIO_MEMORY_MB = env.int("MCP_STDIO_MEMORY_MB", default=1024)  # of each of these programs
+MCP_CHECK_SECONDS = env.int("MCP_CHECK_SECONDS", default=60)  # how often workers look at every connected MCP server; 0: never
 
 MAX_PARALLEL_EXECUTIONS = env.int("MAX_PARALLEL_EXECUTIONS", default=100)
 INTEGRATION_CALLS = env.int("INTEGRATION_CALLS", default=64)  # of one worker process at a time
@@ -155,6 +159,9 @@ HANDOFF_TIMEOUT_SECONDS = env.int("HANDOFF_TIMEOUT_SECONDS", default=900)  # nob
 HANDOFF_SLA_SECONDS = env.int("HANDOFF_SLA_SECONDS", default=120)  # when the inbox calls a first answer late
 CHAT_RATE_LIMIT = env.str("CHAT_RATE_LIMIT", default="60/minute")  # messages of one address on public chat pages
 CHAT_START_RATE_LIMIT = env.str("CHAT_START_RATE_LIMIT", default="20/minute")  # conversations begun or resumed by one address there
+OAUTH_RATE_LIMIT = env.str("OAUTH_RATE_LIMIT", default="60/minute")  # of one address: consent pages, tokens asked for, revoked
+OAUTH_ACCESS_TOKEN_SECONDS = env.int("OAUTH_ACCESS_TOKEN_SECONDS", default=3600)
+OAUTH_REFRESH_TOKEN_SECONDS = env.int("OAUTH_REFRESH_TOKEN_SECONDS", default=30 * 86_400)  # without use; each use gives a new one
 ENABLE_AB_TESTING = env.bool("ENABLE_AB_TESTING", default=True)
 ENABLE_FLOW_VERSIONING = env.bool("ENABLE_FLOW_VERSIONING", default=True)
 ENABLE_VISUAL_DESIGNER = env.bool("ENABLE_VISUAL_DESIGNER", default=True)
@@ -167,6 +174,15 @@ DRAIN_SECONDS = env.int("DRAIN_SECONDS", default=0 if EMBEDDED else 5)  # after 
 SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=20)  # then: for requests that are being answered
 WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)  # how many web processes share this database; more than one needs REDIS_URL
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# The Model Context Protocol server.
+MCP_SESSIONS = env.str("MCP_SESSIONS", default="auto")  # of older clients: stateful | stateless | auto (stateful in a single process)
+MCP_ALLOWED_ORIGINS = env.list("MCP_ALLOWED_ORIGINS", default=[])  # of pages, beside our own, whose scripts may call /mcp
+MCP_PARALLEL_CALLS = env.int("MCP_PARALLEL_CALLS", default=16)  # threads of a process for tools
+MCP_CALLS_PER_TENANT = env.int("MCP_CALLS_PER_TENANT", default=8)  # how many of them one tenant may take
+MCP_CALL_TIMEOUT_SECONDS = env.int("MCP_CALL_TIMEOUT_SECONDS", default=120)
+MCP_CALLS_KEPT_DAYS = env.int("MCP_CALLS_KEPT_DAYS", default=90)  # rows of the log of calls
+MCP_FIXTURES = ""  # only settings of tests name some: what the conformance suite needs, on top of the real catalogue
 
 
 INSTALLED_APPS = [
@@ -193,11 +209,17 @@ INSTALLED_APPS = [
     "mcp_platform.outbox",
     "mcp_platform.vault",
     "mcp_platform.ml",
+    "oauth2_provider",
+    "mcp_platform.oauth",
+    "mcp_platform.metadata",
+    "mcp_platform.orchestrator",
     "flows",
+    "experiments",
     "conversations",
     "conversations.analytics",
     "validation",
     "reports",
+    "mcp_platform.mcp",
 ]
 MIDDLEWARE = [
     "mcp_platform.middleware.entrance",
@@ -217,6 +239,40 @@ ROOT_URLCONF = "mcp_platform.urls"
 ASGI_APPLICATION = "mcp_platform.asgi.application"
 WSGI_APPLICATION = "mcp_platform.wsgi.application"
 AUTH_USER_MODEL = "tenancy.User"
+# django-oauth-toolkit: OAuth 2.1, which is OAuth 2 without what RFC 9700 advises against (docs/mcp/oauth.md).
+OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth.Client"
+OAUTH2_PROVIDER_GRANT_MODEL = "oauth.Code"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth.AccessToken"  # noqa: S105  a model
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth.RefreshToken"  # noqa: S105  a model
+OAUTH2_PROVIDER = {
+    "OAUTH2_VALIDATOR_CLASS": "mcp_platform.oauth.provider.validator.Validator",
+    "OAUTH2_BACKEND_CLASS": "mcp_platform.oauth.provider.server.Core",
+    "SCOPES_BACKEND_CLASS": "mcp_platform.oauth.provider.scopes.Permissions",
+    "ACCESS_TOKEN_GENERATOR": "mcp_platform.oauth.provider.generators.access_token",
+    "REFRESH_TOKEN_GENERATOR": "mcp_platform.oauth.provider.generators.refresh_token",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": OAUTH_ACCESS_TOKEN_SECONDS,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": OAUTH_REFRESH_TOKEN_SECONDS,
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "PKCE_REQUIRED": True,
+    "ALLOW_LOCALHOST_LOOPBACK": True,  # any port on one's own computer (RFC 8252, 7.3)
+    "ALLOW_URI_WILDCARDS": False,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],  # for others Client.get_allowed_schemes answers
+    "CIMD_ENABLED": True,
+    "CIMD_METADATA_FETCHER": "mcp_platform.oauth.provider.cimd.Fetcher",
+    "CIMD_REGISTRATION_PERMISSION_CLASSES": ["mcp_platform.oauth.provider.cimd.OnTheConsentPage"],
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+}
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -244,6 +300,33 @@ STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns when it is missing; files a
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = STATE_DIR / "files"  # uploads and what is made of them: read through doors that ask who is there, never served by path
+FILES_S3_BUCKET = env.str("FILES_S3_BUCKET", default="")  # files go there instead; needs pip install "django-storages[s3]"
+FILES_S3_OPTIONS = {
+    "bucket_name": FILES_S3_BUCKET,
+    "endpoint_url": env.str("FILES_S3_ENDPOINT", default="") or None,  # of another service than Amazon's
+    "region_name": env.str("FILES_S3_REGION", default="") or None,
+    "access_key": env.str("FILES_S3_ACCESS_KEY", default="") or None,  # unset: what the machine's own role gives
+    "secret_key": env.str("FILES_S3_SECRET_KEY", default="") or None,
+    "location": env.str("FILES_S3_PREFIX", default=""),
+    "file_overwrite": False,
+    "default_acl": None,  # the bucket's own rules; never public
+    "signature_version": "s3v4",
+}
+STORAGES = {
+    "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": FILES_S3_OPTIONS}
+    if FILES_S3_BUCKET
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+EMAIL_URL = env.str("EMAIL_URL", default="")  # smtp+tls://user:password@host:587; none: letters are written to files in STATE_DIR/mail
+_MAIL = environ.Env.email_url_config(EMAIL_URL) if EMAIL_URL else {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend"}
+EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _MAIL.get("EMAIL_HOST") or "localhost", _MAIL.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.get("EMAIL_HOST_USER") or "", _MAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = bool(_MAIL.get("EMAIL_USE_TLS")), bool(_MAIL.get("EMAIL_USE_SSL"))
+EMAIL_FILE_PATH = str(STATE_DIR / "mail")
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="MCP Platform <reports@localhost>")
 MODEL_MAX_BYTES = env.int("MODEL_MAX_BYTES", default=300 * 1000 * 1000)  # of a building model, unpacked
 MODEL_SECONDS = env.int("MODEL_SECONDS", default=900)  # wall clock and processor time of the process that reads one
 LANGUAGE_CODE = "en"
@@ -289,6 +372,7 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Dead turns", "icon": "report", "to": "conversations.turn", "badge": "conversations.admin.dead.unresolved"},
             {"title": "Replays", "icon": "replay", "to": "conversations.replay"},
             {"title": "Analytics", "icon": "monitoring", "to": "analytics.flowanalytics"},
+            {"title": "Experiments", "icon": "science", "to": "experiments.experiment"},
             {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try", "needs": "conversations:write"},
             {"title": "Web chats", "icon": "public", "to": "conversations.webchannel"},
         ],
@@ -304,6 +388,8 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Live sessions", "icon": "cable", "to": "validation.livesession"},
             {"title": "Waivers", "icon": "approval", "to": "validation.waiver", "badge": "validation.admin.waivers.waiting"},
             {"title": "Reports", "icon": "picture_as_pdf", "to": "reports.report", "also": "reports.reporttemplate"},
+            {"title": "Report schedules", "icon": "event_repeat", "to": "reports.reportschedule"},
+            {"title": "Report keeping", "icon": "signature", "to": "reports.signingcertificate", "also": "reports.reportpolicy"},
             {"title": "Triage", "icon": "low_priority", "to": "validation.triagereading"},
             {"title": "Rule sets", "icon": "gavel", "to": "validation.ruleset"},
             {"title": "Jurisdictions", "icon": "public", "to": "validation.jurisdiction"},
@@ -313,9 +399,27 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
         ],
     ),
     (
+        "Model Context Protocol",
+        [
+            {"title": "Tools for machines", "icon": "build", "to": "mcp_call_catalogue", "needs": "servers:read"},
+            {"title": "Calls of clients", "icon": "call_received", "to": "mcp.call"},
+            {
+                "title": "MCP servers",
+                "icon": "lan",
+                "to": "orchestrator.remoteserver",
+                "badge": "mcp_platform.orchestrator.admin.servers.needing_a_look",
+            },
+            {"title": "Upstream tools", "icon": "construction", "to": "orchestrator.upstreamtool"},
+            {"title": "Virtual servers", "icon": "widgets", "to": "orchestrator.virtualserver"},
+            {"title": "Calls to servers", "icon": "call_made", "to": "orchestrator.servercall"},
+            {"title": "Orchestration", "icon": "tune", "to": "orchestrator.orchestrationsettings"},
+        ],
+    ),
+    (
         "Access",
         [
             {"title": "API keys", "icon": "key", "to": "tenancy.apikey"},
+            {"title": "OAuth clients", "icon": "vpn_key", "to": "oauth.client", "also": "oauth.authorization"},
             {"title": "Members", "icon": "group", "to": "tenancy.membership"},
             {"title": "Token issuers", "icon": "verified_user", "to": "tenancy.tokenissuer"},
             {"title": "Tenants", "icon": "apartment", "to": "tenancy.tenant"},
@@ -331,6 +435,13 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Integrations", "icon": "hub", "to": "flows.integration", "also": "flows.stub"},
             {"title": "Integration health", "icon": "monitoring", "to": "conversations.integrationhealth"},
             {"title": "Understanding", "icon": "psychology", "to": "conversations.understoodflow", "also": "ml.modelversion"},
+            {
+                "title": "Product metadata",
+                "icon": "sell",
+                "to": "metadata.productalias",
+                "also": "metadata.columnmapping",
+                "badge": "mcp_platform.metadata.admin.rows.unpublished",
+            },
             {"title": "Secrets", "icon": "lock", "to": "vault.secret"},
             {"title": "Events out", "icon": "outbox", "to": "outbox.endpoint", "badge": "mcp_platform.outbox.admin.endpoints.in_trouble"},
             {"title": "Deliveries", "icon": "local_shipping", "to": "outbox.delivery"},
@@ -384,6 +495,10 @@ SPECTACULAR_SETTINGS = {
         "ModelStatusEnum": "mcp_platform.ml.models.ModelVersion.Status",
         "StateTypeEnum": "flows.models.STATE_TYPES",
         "ConditionEnum": "flows.models.CONDITIONS",
+        "ExperimentStateEnum": "experiments.models.Experiment.State",
+        "ExperimentKindEnum": "experiments.models.Experiment.Kind",
+        "MetricRoleEnum": "experiments.models.ExperimentMetric.Role",
+        "RoleEnum": "mcp_platform.tenancy.models.Role",
         "IntegrationTypeEnum": "flows.models.INTEGRATION_TYPES",
         "TurnStatusEnum": "conversations.models.Turn.Status",
         "TurnKindEnum": "conversations.models.Turn.Kind",
@@ -408,10 +523,17 @@ SPECTACULAR_SETTINGS = {
         "WaiverKindEnum": "validation.api.findings_shapes.WAIVER_KINDS",
         "RunStateEnum": "validation.models.ValidationRun.State",
         "ReportStateEnum": "reports.models.Report.State",
-        "ReportVerdictEnum": "reports.api.VERDICTS",
+        "ReportKindEnum": "reports.models.KIND_CHOICES",
+        "ReportVerdictEnum": "reports.api.reports.VERDICTS",
         "ChangeKindEnum": ["added", "changed", "removed"],
         "ProblemSeverityEnum": ["error", "warning"],
         "ReplayVerdictEnum": "conversations.models.ReplayedConversation.Verdict",
+        "RemoteServerStateEnum": "mcp_platform.orchestrator.models.RemoteServer.State",
+        "RemoteServerTransportEnum": "mcp_platform.orchestrator.models.RemoteServer.Transport",
+        "UpstreamToolStatusEnum": "mcp_platform.orchestrator.models.UpstreamTool.Status",
+        "OutcomeEnum": ["fail", "not_evaluable"],  # of a finding
+        "ServerCallOutcomeEnum": "mcp_platform.orchestrator.models.ServerCall.Outcome",
+        "ServerCallKindEnum": "mcp_platform.orchestrator.models.ServerCall.Kind",
         "ModelRevisionStateEnum": "validation.models.ModelRevision.State",
     },
 }

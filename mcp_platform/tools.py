@@ -22,7 +22,18 @@ def health_check(_tenant: Any, _arguments: Mapping[str, Any], _actor: str) -> di
 
 
 TOOLS = (
-    Tool(name="ping", title="Ping", description="Says that the platform answers.", scope="tools:ping", call=ping, idempotent=True),
+    Tool(
+        name="ping",
+        title="Ping",
+        description="Says that the platform answers.",
+        scope="tools:ping",
+        call=ping,
+        input_schema={"type": "object", "additionalProperties": False},
+        output_schema={"type": "object", "properties": {"pong": {"type": "boolean"}}, "required": ["pong"]},
+        idempotent=True,
+        read_only=True,
+        instant=True,
+    ),
     Tool(
         name="echo",
         title="Echo",
@@ -35,7 +46,10 @@ TOOLS = (
             "required": ["message"],
             "additionalProperties": False,
         },
+        output_schema={"type": "object", "properties": {"echo": {"type": "string"}}, "required": ["echo"]},
         idempotent=True,
+        read_only=True,
+        instant=True,
     ),
     Tool(
         name="health_check",
@@ -43,6 +57,9 @@ TOOLS = (
         description="Whether the platform is ready to work.",
         scope="tools:health",
         call=health_check,
+        input_schema={"type": "object", "additionalProperties": False},
+        output_schema={"type": "object", "properties": {"status": {"enum": ["healthy", "unhealthy"]}}, "required": ["status"]},
         idempotent=True,
+        read_only=True,
     ),
 )

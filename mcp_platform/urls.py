@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from conversations import webchat
 from mcp_platform import composition, health
+from mcp_platform.oauth import urls as oauth
 from reports import pages as report_pages
 from validation.api import live
 
@@ -18,12 +19,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("mcp_platform.operations.urls")),
     path("api/v1/", include("mcp_platform.vault.urls")),
     path("api/v1/", include("mcp_platform.ml.urls")),
+    path("api/v1/", include("mcp_platform.metadata.urls")),
     path("api/v1/", include("mcp_platform.outbox.urls")),
+    path("api/v1/", include("mcp_platform.oauth.urls")),
+    path("api/v1/", include("mcp_platform.orchestrator.urls")),
     path("api/v1/", include("flows.urls")),
+    path("api/v1/", include("experiments.urls")),
     path("api/v1/", include("conversations.urls")),
     path("api/v1/", include("conversations.analytics.urls")),
     path("api/v1/", include("validation.urls")),
     path("api/v1/", include("reports.urls")),
+    *oauth.public,
+    path("", include("mcp_platform.mcp.urls")),
     path("verify/<str:token>", report_pages.verify, name="reports-verify"),
     path("reports/file/<str:sealed>", report_pages.link, name="report-link"),
     path("api/schema", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),

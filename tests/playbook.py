@@ -41,6 +41,7 @@ from flows.core.definition import tenant as tenant_handlers
 from flows.core.program import compile_program
 from flows.core.types import Json, Program, Trigger
 from mcp_platform.errors import PlatformError, Unavailable
+from mcp_platform.metadata.core.vocabulary import EMPTY, Vocabulary
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -79,7 +80,7 @@ def program_of(document: Json) -> Program:
     return program
 
 
-def book_of(*documents: Json, default: str = "", tenant: Json = None) -> Book:
+def book_of(*documents: Json, default: str = "", tenant: Json = None, products: Vocabulary = EMPTY) -> Book:
     """`tenant`: the tenant's own handlers, a document of flows.core.definition.tenant."""
     programs = [program_of(document) for document in documents]
     return Book(
@@ -88,6 +89,7 @@ def book_of(*documents: Json, default: str = "", tenant: Json = None) -> Book:
         default_flow=default,
         tenant=tenant_program(tenant) if tenant is not None else None,
         triggers={program.flow.flow_id: program.flow.triggers for program in programs if program.flow.triggers},
+        products=products,
     )
 
 
@@ -112,8 +114,9 @@ class Play:
         inputs: Mapping[str, Json] | None = None,
         tenant: Json = None,
         profile: Mapping[str, Json] | None = None,
+        products: Vocabulary = EMPTY,
     ) -> None:
-        self.book = book_of(*documents, default=default, tenant=tenant)
+        self.book = book_of(*documents, default=default, tenant=tenant, products=products)
         self.empty = self.at = Snapshot(locale=locale, channel=channel, profile=profile or {})
         self.now = MONDAY
         self.events: list[Event] = []

@@ -165,6 +165,7 @@ HINTS = {
     "graphql": "the name of an operation, or a document",
     "grpc": "package.Service/Method",
     "tool": "the name of a tool",
+    "mcp": "the name of a tool, as its server calls it",
 }
 
 

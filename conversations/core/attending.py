@@ -5,7 +5,7 @@ The log is one: what an agent says is an event like the bot's replies, and while
 
 from collections.abc import Callable, Mapping
 
-from conversations.core import handlers, handover, slots, states
+from conversations.core import handlers, handover, products, slots, states
 from conversations.core.run import NO_PLAN, Run
 from conversations.core.types import Attended, Status
 from conversations.core.words import clean, sentence
@@ -36,7 +36,7 @@ def _error(run: Run, code: str, message: str, **facts: Json) -> dict[str, Json]:
 
 def _fitting(run: Run, name: str, value: Json) -> slots.Extracted | None:
     rule = run.plan.program.flow.slots.get(name) if run.plan is not NO_PLAN else None
-    found = slots.accept(rule, value, locale=run.work.locale, now=run.now) if rule is not None else None
+    found = slots.accept(products.with_names(run, rule), value, locale=run.work.locale, now=run.now) if rule is not None else None
     return found if isinstance(found, slots.Extracted) else None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conversations.core import choices, slots
+from conversations.core import choices, products, slots
 from conversations.core.plan import StatePlan
 from conversations.core.run import Run
 from conversations.core.slots import NOTHING, Extracted, Found, Refused
@@ -38,11 +38,13 @@ def clear(run: Run, names: Iterable[str]) -> None:
 def rule_of(run: Run, slot: str) -> SlotRule:
     """The rule of the slot in the flow on top, with its choices as they are now."""
     rule = run.plan.program.flow.slots.get(slot) or SlotRule(name=slot)
-    return with_choices(run, rule) if rule.choices_from else rule
+    return with_choices(run, rule)
 
 
 def with_choices(run: Run, rule: SlotRule) -> SlotRule:
-    """The rule with the choices that its expression gives now, after those that are written down."""
+    """The rule as it is now: with the choices that its expression gives, after those that are written down; with the names of products."""
+    if not rule.choices_from:
+        return products.with_names(run, rule)
     guard = run.plan.guard(rule.choices_from)
     try:
         items: Any = plain(guard.value(run)) if guard is not None else []
@@ -57,7 +59,7 @@ def anywhere(run: Run, slot: str) -> SlotRule:
     for level in range(len(run.work.frames) - 1, -1, -1):
         rule = run.plan_at(level).program.flow.slots.get(slot)
         if rule is not None:
-            return with_choices(run, rule) if rule.choices_from else rule
+            return with_choices(run, rule)
     return SlotRule(name=slot)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from conversations.core import answers, attending, frames, handlers, slots
+from conversations.core import answers, attending, frames, handlers, products, slots
 from conversations.core.choices import picked, table
 from conversations.core.conditions import choose
 from conversations.core.corrections import repeatable
@@ -89,7 +89,7 @@ def _sorted_inputs(run: Run, program: Program, given: Mapping[str, Json]) -> tup
         except Unfit as failure:
             run.note(note="input_refused", name=name, why=str(failure))
             continue
-        found = slots.accept(rule, value, locale=run.work.locale, now=run.now)
+        found = slots.accept(products.with_names(run, rule), value, locale=run.work.locale, now=run.now)
         if isinstance(found, slots.Extracted):
             values[name] = found.value
         else:

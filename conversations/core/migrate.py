@@ -163,7 +163,8 @@ def _asks(start: Snapshot, frames: tuple[Frame, ...], route: Route) -> bool:
 
 def _settled(moved: Snapshot, route: Route, book: Book, now: datetime, conversation_id: str, *, ask: bool) -> Step:
     """The timers of the new state, and its question when it is to be asked."""
-    full = Book(programs={**book.programs, route.after.key: route.after}, current=book.current, default_flow=book.default_flow)
+    programs = {**book.programs, route.after.key: route.after}
+    full = Book(programs=programs, current=book.current, default_flow=book.default_flow, products=book.products)
     run = Run(full, moved, now, conversation_id)
     run.left = ask or (moved.status is Status.WAITING and moved.frames[-1].program == route.after.key)
     if ask:

@@ -9,6 +9,7 @@ from flows.core.types import Condition, HandlerTrigger, SlotRule, SlotType
 
 MISSES = 3  # the third message in a row that nothing takes escalates
 _SHOWN_CHOICES = 12
+_WANTED = {SlotType.ATTACHMENT: "attachment", SlotType.PRODUCT: "unknown_product"}
 
 
 def refuse(run: Run, here: StatePlan, slot: str, reason: Refused | None) -> None:
@@ -20,6 +21,10 @@ def refuse(run: Run, here: StatePlan, slot: str, reason: Refused | None) -> None
         return
     rule = filling.rule_of(run, slot)
     run.extra = run.heard.get("text", "")  # what `value` means in the rule's message
+    if reason is not None and reason.facts.get("ids"):
+        run.offer(run.sentence(reason.reason, products=reason.facts["products"]), states.product_buttons(run, rule, reason.facts["ids"]))
+        run.extra = None
+        return
     if reason is not None:
         run.say(run.words(rule.message) or run.sentence(reason.reason, **reason.facts))
     elif not here.config.retry_prompts.get(slot):
@@ -31,7 +36,7 @@ def refuse(run: Run, here: StatePlan, slot: str, reason: Refused | None) -> None
 def _not_understood(run: Run, rule: SlotRule) -> str:
     if rule.type is SlotType.ENUM and len(rule.choices) <= _SHOWN_CHOICES:
         return run.sentence("choice", choices=", ".join(states.label(run, choice) for choice in rule.choices))
-    return run.sentence("attachment" if rule.type is SlotType.ATTACHMENT else "not_understood")
+    return run.sentence(_WANTED.get(rule.type, "not_understood"))
 
 
 def _default(run: Run, here: StatePlan, slot: str) -> bool:

@@ -6,8 +6,9 @@ A name without a value (an unfilled slot) is left out, which makes an expression
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from conversations.core import products
 from conversations.core.words import best_text
-from flows.core.types import EvaluationFailed, Expression, Flow, SlotRule, Template
+from flows.core.types import EvaluationFailed, Expression, Flow, SlotRule, SlotType, Template
 
 if TYPE_CHECKING:
     from conversations.core.run import Run
@@ -35,6 +36,8 @@ def _label(run: "Run", name: str) -> Any:
         return MISSING
     flow = run.plan_at(run.level).program.flow
     rule = flow.slots.get(name)
+    if rule is not None and rule.type is SlotType.PRODUCT:
+        return products.label(run.book.products, value)
     if isinstance(value, list):
         return ", ".join(_label_of(run, flow, rule, one) for one in value)
     return _label_of(run, flow, rule, value)
@@ -43,6 +46,17 @@ def _label(run: "Run", name: str) -> Any:
 def _label_of(run: "Run", flow: Flow, rule: SlotRule | None, value: Any) -> str:
     labels = next((choice.labels for choice in rule.choices if choice.value == value), {}) if rule else {}
     return best_text(labels, run.work.locale, run.work.channel, flow.default_locale) or str(value)
+
+
+def _product(run: "Run", name: str) -> Any:
+    """The product in a slot: its names, categories, and its values in the columns of the customer's database."""
+    value = _slot(run, name)
+    return MISSING if value is MISSING else products.shown(run.book.products, value)
+
+
+def _columns(run: "Run", name: str) -> Any:
+    """The tenant's column mappings: term to SQL."""
+    return run.book.products.columns
 
 
 def _variable(run: "Run", name: str) -> Any:
@@ -102,6 +116,8 @@ READERS: Mapping[str, Reader] = {
     "slots": _slot,
     "filled": _filled,
     "labels": _label,
+    "products": _product,
+    "columns": _columns,
     "variables": _variable,
     "results": _all_results,
     "message": _message,

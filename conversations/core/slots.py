@@ -5,13 +5,13 @@ The quick way comes first everywhere; the libraries for the hard cases are impor
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from math import isfinite
 from typing import Any, TypeAlias
 
-from conversations.core import choices, dates, numbers, ranges
+from conversations.core import choices, dates, numbers, products, ranges
 from conversations.core.words import LONGEST, clean, folded
 from flows.core.types import Json, SlotRule, SlotType
 
@@ -56,6 +56,8 @@ def spot(rule: SlotRule, text: str, *, locale: str, now: datetime) -> Found:
 
 def accept(rule: SlotRule, value: Json, *, locale: str, now: datetime) -> Found:
     """A value that did not come from words (a button, an API's input): the right type as it is, a text as if it had been typed."""
+    if rule.type is SlotType.PRODUCT:
+        return _product_value(rule, value)
     if rule.multiple and rule.type is SlotType.ENUM and isinstance(value, list):
         return _several(rule, value)
     if isinstance(value, dict):
@@ -78,6 +80,19 @@ def _several(rule: SlotRule, values: list[Json]) -> Found:
     if not values or not all(isinstance(one, str) and one in known for one in values):
         return NOTHING
     return Extracted([choice.value for choice in rule.choices if choice.value in values], "")
+
+
+def _product_value(rule: SlotRule, value: Json) -> Found:
+    """An id, or any other name that means one product; a list of them where the slot takes several. Without the names an id is believed."""
+    if isinstance(value, list):
+        found = [_product_value(replace(rule, multiple=False), one) for one in value]
+        ids = [one.value for one in found if type(one) is Extracted]
+        return Extracted(ids, "") if rule.multiple and ids and len(ids) == len(found) else NOTHING
+    if not isinstance(value, str) or not value:
+        return NOTHING
+    if rule.known is None:
+        return Extracted([value] if rule.multiple else value, "")
+    return _product_in(rule, value, guess=True)
 
 
 def _compound(rule: SlotRule, value: Mapping[str, Json]) -> Found:
@@ -277,6 +292,26 @@ def _named_enum(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
     return Extracted([found[0]] if rule.multiple else found[0], found[1])
 
 
+def _product(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    """Without the names of products nothing is one."""
+    return _product_in(rule, text, guess=True)
+
+
+def _named_product(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
+    """Nobody has asked for it: no guesses, and nothing where it is not sure which one is meant."""
+    found = _product_in(rule, text, guess=False)
+    return found if type(found) is Extracted else NOTHING
+
+
+def _product_in(rule: SlotRule, text: str, *, guess: bool) -> Found:
+    if rule.known is None:
+        return NOTHING
+    ids, words, unsure = products.found_in(rule, text, guess=guess)
+    if unsure:
+        return Refused("which_product", products.facts(rule, unsure))
+    return Extracted(products.taken(rule, ids), words) if ids else NOTHING
+
+
 def _moment(rule: SlotRule, text: str, locale: str, now: datetime) -> Found:
     found = dates.read(rule.type, text, locale, now)
     return Extracted(found[0], found[1]) if found is not None else NOTHING
@@ -310,6 +345,7 @@ EXTRACTORS: Mapping[SlotType, Extractor] = {
     SlotType.ATTACHMENT: _no_file,
     SlotType.DATE_RANGE: _range,
     SlotType.TIME_RANGE: _range,
+    SlotType.PRODUCT: _product,
 }
 
 SPOTTERS: Mapping[SlotType, Extractor] = {
@@ -323,4 +359,5 @@ SPOTTERS: Mapping[SlotType, Extractor] = {
     SlotType.URL: _url_in_full,
     SlotType.MONEY: _priced,
     SlotType.ENUM: _named_enum,
+    SlotType.PRODUCT: _named_product,
 }

@@ -1,8 +1,8 @@
 """What each type of state does after its entry actions (BODY), and how it is asked again without running them (ASK)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from conversations.core import calls, filling, frames, handover, undoing
+from conversations.core import calls, filling, frames, handover, products, undoing
 from conversations.core.conditions import choose
 from conversations.core.plan import Move, StatePlan
 from conversations.core.run import Fault, Run
@@ -273,8 +273,10 @@ def ask_for(run: Run, here: StatePlan, slot: str, *, again: bool = False) -> Non
 def buttons(run: Run, here: StatePlan, rule: SlotRule) -> tuple[Mapping[str, Json], ...]:
     """What can be pressed instead of typed: the choices, yes and no, the points of a rating."""
     if rule.type is SlotType.ENUM:
-        found = filling.with_choices(run, rule) if rule.choices_from else rule
+        found = filling.with_choices(run, rule)
         return tuple(_button(run, rule, label(run, choice), choice.value) for choice in found.choices)
+    if rule.type is SlotType.PRODUCT:
+        return tuple(_button(run, rule, name, one) for name, one in products.offered(products.with_names(run, rule)))
     if rule.type is SlotType.BOOLEAN:
         return tuple(_button(run, rule, run.sentence(word), value) for word, value in (("yes", True), ("no", False)))
     if here.csat is not None and rule.name == here.csat.score:
@@ -284,6 +286,11 @@ def buttons(run: Run, here: StatePlan, rule: SlotRule) -> tuple[Mapping[str, Jso
 
 def _button(run: Run, rule: SlotRule, text: str, value: Json) -> Mapping[str, Json]:
     return {"label": text, "postback": {"slots": {rule.name: value}, "token": run.token()}}
+
+
+def product_buttons(run: Run, rule: SlotRule, ids: Iterable[str]) -> tuple[Mapping[str, Json], ...]:
+    """Which of these was meant."""
+    return tuple(_button(run, rule, products.label(run.book.products, one), [one] if rule.multiple else one) for one in ids)
 
 
 def yes_and_no(run: Run) -> tuple[Mapping[str, Json], ...]:
@@ -305,6 +312,8 @@ def shown(run: Run, rule: SlotRule, value: Json) -> str:
         return run.sentence("yes" if value else "no")
     if isinstance(value, dict):
         return " – ".join(str(value[name]) for name in ("name", "start", "end") if value.get(name))
+    if rule.type is SlotType.PRODUCT:
+        return products.label(run.book.products, value)
     found = next((label(run, choice) for choice in rule.choices if choice.value == value), "")
     return found or (f"{value:g}" if isinstance(value, float) else str(value))
 

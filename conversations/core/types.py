@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from flows.core.types import Json, Program, Trigger
+from mcp_platform.metadata.core.vocabulary import EMPTY, Vocabulary
 
 
 class Status(StrEnum):
@@ -274,3 +275,4 @@ class Book:
     default_flow: str = ""  # the tenant's default flow: what runs when a flow is not found
     tenant: Program | None = None  # the tenant's own handlers and words, a program without states
     triggers: Mapping[str, tuple[Trigger, ...]] = field(default_factory=dict)  # flow_id -> what starts it from anywhere
+    products: Vocabulary = EMPTY  # the tenant's product metadata, where one of the programs reads it

@@ -6,7 +6,7 @@ from conversations.core.run import Level, Run
 from conversations.core.scope import MISSING, readers_of
 from flows.core.types import Json
 
-KEPT = frozenset({"variables", "slots", "results", "labels"})  # what may be another value, or gone, by then
+KEPT = frozenset({"variables", "slots", "results", "labels", "products"})  # what may be another value, or gone, by then
 
 
 def remember(run: Run, level: Level, state: str, place: str) -> None:
@@ -31,7 +31,8 @@ def _seen(run: Run, level: Level, names: frozenset[str]) -> dict[str, Json]:
         if root in KEPT and key:
             value = read(run, key)
             if value is not MISSING:
-                found[f"slots.{key}" if root == "labels" else name] = run.work.slots.get(key) if root == "labels" else value
+                shown = root in ("labels", "products")  # made from the slot's value
+                found[f"slots.{key}" if shown else name] = run.work.slots.get(key) if shown else value
     run.level = before
     return found
 

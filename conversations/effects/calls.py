@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from conversations.core.types import Outcome
-from conversations.effects import adaptor, generated, graphql, grpc_unary, rest, retries, tools
+from conversations.effects import adaptor, generated, graphql, grpc_unary, rest, retries, tools, upstream
 from conversations.effects.types import Ask, Heard, failed
 from flows.models import Integration
 from mcp_platform import observability
@@ -30,6 +30,7 @@ KINDS: Final[dict[str, Kind]] = {
     "graphql": Kind(graphql.perform, graphql.repeatable),
     "grpc": Kind(grpc_unary.perform, grpc_unary.repeatable),
     "tool": Kind(tools.perform, tools.repeatable, outside=False),
+    "mcp": Kind(upstream.perform, upstream.repeatable, outside=False),
 }
 
 Other = Callable[[Tenant, Mapping[str, Any], str], Heard]

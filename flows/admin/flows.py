@@ -28,7 +28,21 @@ def drafts_with_problems(request: HttpRequest) -> int:
     return in_view(request, Flow.objects.filter(archived_at=None, problem_count__gt=0), "flows:read").count()
 
 
+OFFERED = "offer_as_tool"  # a member of the flow's metadata
+
+
 class FlowForm(ServiceForm):
+    offer_as_tool = forms.BooleanField(
+        required=False,
+        label="Offer as a tool",
+        help_text="From the next publish on, clients with the permission conversations:write run it through the Model Context Protocol.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if OFFERED in self.fields:
+            self.fields[OFFERED].initial = self.instance.metadata.get(OFFERED) is True
+
     class Meta:
         model = Flow
         fields = ("flow_id", "name", "version", "description", "initial_state", "slots", "intents", "variables", "global_handlers", "metadata")
@@ -101,7 +115,7 @@ class FlowPage(TestPages, TenantPage):
         (None, {"fields": ("flow_id", "name", "description"), "description": "States come next. To start from an existing definition, import it."}),
     )
     fieldsets = (
-        ("Settings", {"fields": ("name", "version", "description", "initial_state")}),
+        ("Settings", {"fields": ("name", "version", "description", "initial_state", OFFERED)}),
         ("Slots, intents, variables", {"fields": ("slots", "intents", "variables"), "classes": ("collapse",)}),
         ("Handlers and notes", {"fields": ("global_handlers", "metadata"), "classes": ("collapse",)}),
     )
@@ -174,6 +188,9 @@ class FlowPage(TestPages, TenantPage):
         by = principal(request, tenant)
         if change:
             changed = {name: fields[name] for name in form.changed_data if name in fields}
+            if OFFERED in form.changed_data:
+                kept = {name: value for name, value in fields.get("metadata", obj.metadata).items() if name != OFFERED}
+                changed["metadata"] = {**kept, OFFERED: True} if form.cleaned_data[OFFERED] else kept
             saved = services.update_flow(tenant, flow_id=obj.pk, fields=changed, expected_rev=_rev(request), by=by)
         else:
             saved = services.create_flow(tenant, flow_id=form.cleaned_data["flow_id"], name=fields.pop("name"), fields=fields, by=by)

@@ -14,10 +14,11 @@ from django.utils.safestring import SafeString
 
 from flows import queries, services
 from flows.models import INTEGRATION_TYPES, Integration
-from flows.services.integration_faults import AUTHENTICATION, RETRY
+from flows.services.integration_faults import AUTHENTICATION, RETRY, WITHOUT_ADDRESS
 from mcp_platform import toolkit
 from mcp_platform.admin_base import ServiceForm, badge, checkboxes, mono, number_input, refused_fields, select, text_area, text_input
 from mcp_platform.errors import PlatformError
+from mcp_platform.orchestrator import queries as orchestrator
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, principal
 from mcp_platform.vault import queries as vault
@@ -132,6 +133,10 @@ class IntegrationForm(ServiceForm):
         help_text="PEM; for servers with a private authority.",
     )
     tools = forms.MultipleChoiceField(label="Tools", required=False, widget=checkboxes(), help_text="None chosen: all of them.")
+    server = forms.ChoiceField(label="Server", required=False, widget=select(), help_text="Flows name one of its approved tools as their endpoint.")
+    upstream_tools = forms.CharField(
+        label="Only these tools", required=False, widget=text_input(), help_text="As the server calls them, commas between; empty: all approved ones."
+    )
 
     class Meta:
         model = Integration
@@ -144,6 +149,7 @@ class IntegrationForm(ServiceForm):
         }
 
     secrets: ClassVar[list[str]] = []  # set for each request
+    servers: ClassVar[list[tuple[str, str]]] = []  # likewise
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,6 +159,7 @@ class IntegrationForm(ServiceForm):
         choices: Any = {
             "auth_secret": [("", "–"), *absent, *((name, name) for name in self.secrets)],
             "tools": [(t.name, t.title) for t in toolkit.tools()],
+            "server": _servers_with(self.servers, str((row.options or {}).get("server", ""))),
         }
         for name, found in choices.items():
             field: Any = self.fields[name]
@@ -181,10 +188,11 @@ class IntegrationForm(ServiceForm):
         """What the service takes. Raises nothing: it finds every fault itself."""
         given = self.cleaned_data
         kind = given["type"]
+        inside = kind in WITHOUT_ADDRESS
         fields: dict[str, Any] = {name: given[name] for name in ("name", "type", "timeout_ms")}
-        fields["base_url"] = "" if kind == "tool" else given["base_url"]
-        fields["authentication"] = {} if kind == "tool" else _authentication(given)
-        fields["headers"] = {} if kind == "tool" else given["header_lines"]
+        fields["base_url"] = "" if inside else given["base_url"]
+        fields["authentication"] = {} if inside else _authentication(given)
+        fields["headers"] = {} if inside else given["header_lines"]
         fields["retry_policy"] = {name: given[name] for name in RETRY if given[name] is not None}
         if given["idempotent"]:
             fields["retry_policy"]["idempotent"] = given["idempotent"] == "yes"
@@ -194,6 +202,11 @@ class IntegrationForm(ServiceForm):
         elif given["descriptor_file"]:
             fields["descriptor_set"] = given["descriptor_file"]
         return fields
+
+
+def _servers_with(servers: list[tuple[str, str]], kept: str) -> list[tuple[str, str]]:
+    absent = [] if not kept or kept in dict(servers) else [(kept, f"{kept} – is not there")]
+    return [("", "–"), *absent, *servers]
 
 
 def _initial(row: Integration) -> dict[str, Any]:
@@ -210,6 +223,8 @@ def _initial(row: Integration) -> dict[str, Any]:
         "operations": operations_text(options.get("operations") or {}),
         "ca_certificate": options.get("ca_certificate", ""),
         "tools": options.get("tools") or [],
+        "server": options.get("server", ""),
+        "upstream_tools": ", ".join(options.get("tools") or []),
     }
 
 
@@ -226,6 +241,7 @@ def _options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "graphql": {"operations": given["operations"]},
         "grpc": {"ca_certificate": given["ca_certificate"]},
         "tool": {"tools": given["tools"]},
+        "mcp": {"server": given["server"], "tools": [name.strip() for name in given["upstream_tools"].split(",") if name.strip()]},
     }[kind]
 
 
@@ -269,6 +285,7 @@ class IntegrationPage(TenantPage):
         ("Documents of GraphQL", {"fields": ("operations",), "classes": ("of-graphql",)}),
         ("Messages of gRPC", {"fields": ("descriptor_file", "forget_descriptor", "ca_certificate"), "classes": ("of-grpc",)}),
         ("Tools of this platform", {"fields": ("tools",), "classes": ("of-tool",)}),
+        ("Tools of an MCP server", {"fields": ("server", "upstream_tools"), "classes": ("of-mcp",)}),
         ("Who we are", {"fields": ("auth_type", *AUTH), "classes": ("of-rest", "of-graphql", "of-grpc")}),
         ("Headers of every call", {"fields": ("header_lines",), "classes": ("of-rest", "of-graphql", "of-grpc")}),
         ("When a call fails", {"fields": ("max_attempts", "idempotent", "backoff_ms", "max_backoff_ms", "within_ms")}),
@@ -281,6 +298,7 @@ class IntegrationPage(TenantPage):
         form = super().get_form(request, obj, change, **kwargs)
         tenant = obj.tenant if obj is not None else chosen_tenant(request)
         form.secrets = list(vault.secrets(tenant).values_list("name", flat=True)) if tenant else []
+        form.servers = list(orchestrator.servers(tenant).values_list("slug", "name")) if tenant else []
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -312,7 +330,7 @@ class IntegrationPage(TenantPage):
 
     @admin.display(description="Address", ordering="base_url")
     def address(self, row: Integration) -> SafeString | str:
-        return mono(row.base_url) if row.base_url else "this platform"
+        return mono(row.base_url or row.options.get("server", "")) if row.base_url or row.type == "mcp" else "this platform"
 
     @admin.display(description="Shows")
     def shows(self, row: Integration) -> SafeString | str:

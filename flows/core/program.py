@@ -1,6 +1,6 @@
 """From a parsed flow to what the engine runs: every expression and template compiled once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from flows.core.definition.reading import IDENTIFIER
@@ -48,14 +48,16 @@ ALWAYS: Final[ScopeTypes] = {
     "error.code": "string",
     "error.message": "string",
     "now": "timestamp",
+    "columns": "map",
 }
+LISTED: Final = frozenset((SlotType.ENUM, SlotType.PRODUCT))
 # Only slot rules, response mappings and the engine's sentences get values for these.
 EXTRA: Final[ScopeTypes] = {"value": "dyn", "response": "dyn", "facts": "map"}
 
 
 def slot_type(rule: SlotRule) -> str:
     """The CEL type of the slot's value."""
-    return "list" if rule.multiple and rule.type is SlotType.ENUM else SLOT_TYPES[rule.type]
+    return "list" if rule.multiple and rule.type in LISTED else SLOT_TYPES[rule.type]
 
 
 def scope_types(flow: Flow) -> dict[str, str]:
@@ -69,7 +71,8 @@ def scope_types(flow: Flow) -> dict[str, str]:
         **ALWAYS,
         **{f"slots.{name}": slot_type(rule) for name, rule in flow.slots.items()},
         **{f"filled.{name}": "bool" for name in flow.slots},
-        **{f"labels.{name}": "string" for name, rule in flow.slots.items() if rule.type is SlotType.ENUM},
+        **{f"labels.{name}": "string" for name, rule in flow.slots.items() if rule.type in LISTED},
+        **{f"products.{name}": "list" if rule.multiple else "map" for name, rule in flow.slots.items() if rule.type is SlotType.PRODUCT},
         **{f"variables.{name}": "dyn" for name in variables_set(flow)},
         **{f"variables.{name}": variable.type for name, variable in flow.variables.items()},
         **{f"results.{name}": "dyn" for name in ids if IDENTIFIER.fullmatch(name)},
@@ -125,7 +128,14 @@ def compile_program(flow: Flow, key: str) -> tuple[Program | None, list[Problem]
     if problems:
         return None, problems
     reads = {state.name: slots_read(state, expressions, templates) for state in flow.states.values()}
-    return Program(key=key, flow=flow, ordered=ordered(flow), expressions=expressions, templates=templates, reads=reads), []
+    metadata = reads_metadata(flow, (*expressions.values(), *templates.values()))
+    made = Program(key=key, flow=flow, ordered=ordered(flow), expressions=expressions, templates=templates, reads=reads, reads_metadata=metadata)
+    return made, []
+
+
+def reads_metadata(flow: Flow, compiled: Iterable[Expression | Template]) -> bool:
+    """Whether a step needs the tenant's product metadata."""
+    return any(rule.type is SlotType.PRODUCT for rule in flow.slots.values()) or any("columns" in one.reads for one in compiled)
 
 
 def problems_of(path: str, code: str, faults: list[Fault]) -> list[Problem]:
@@ -146,7 +156,7 @@ def slots_read(state: State, expressions: Mapping[str, Expression], templates: M
     for site in state_sites(state):
         names |= (templates if site.kind in TEMPLATES else expressions)[site.source].reads
     required = state.config.required_slots if isinstance(state.config, SlotFillingConfig) else ()
-    return frozenset(name.partition(".")[2] for name in names if name.startswith(("slots.", "filled.", "labels."))) | frozenset(required)
+    return frozenset(name.partition(".")[2] for name in names if name.startswith(("slots.", "filled.", "labels.", "products."))) | frozenset(required)
 
 
 def timeout_ms(state: State, transition: Transition) -> int:

@@ -143,6 +143,18 @@ SENTENCES: Final[Mapping[str, Mapping[str, str]]] = {
         "es": "Por favor, elija una de estas opciones: {choices}.",
         "fr": "Veuillez choisir parmi : {choices}.",
     },
+    "which_product": {
+        "en": "Which one do you mean: {products}?",
+        "de": "Welches meinen Sie: {products}?",
+        "es": "¿Cuál quiere decir: {products}?",
+        "fr": "Lequel voulez-vous dire : {products} ?",
+    },
+    "unknown_product": {
+        "en": "I don't know this product.",
+        "de": "Dieses Produkt kenne ich nicht.",
+        "es": "No conozco ese producto.",
+        "fr": "Je ne connais pas ce produit.",
+    },
     "email": {
         "en": "This is not a valid e-mail address.",
         "de": "Das ist keine gültige E-Mail-Adresse.",

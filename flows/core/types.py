@@ -117,6 +117,7 @@ class SlotType(StrEnum):
     ATTACHMENT = "attachment"  # {url, name, content_type, size}
     DATE_RANGE = "date_range"  # {start, end}, both days included
     TIME_RANGE = "time_range"  # {start, end}
+    PRODUCT = "product"  # canonical id of a product of the tenant's metadata
 
 
 class HandlerTrigger(StrEnum):
@@ -159,10 +160,12 @@ class SlotRule:
     message: Texts = field(default_factory=dict)  # shown when the value is refused
     sensitive: bool = False
     region: str = "US"  # phone numbers without a country code
-    multiple: bool = False  # enum: a list of choices
+    multiple: bool = False  # enum, product: a list of them
     choices_from: str = ""  # enum: CEL for the choices, a list of texts or of {value, label, synonyms}
     units: Mapping[str, float] = field(default_factory=dict)  # number: word of the unit -> factor to the unit that is stored
     confirm: Texts = field(default_factory=dict)  # asked after the answer; a no asks for the slot again
+    categories: tuple[str, ...] = ()  # product: only those of one of these categories
+    known: Any = field(default=None, compare=False, repr=False)  # product: the names (a Vocabulary), put in when a conversation is at hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -484,3 +487,4 @@ class Program:
     expressions: Mapping[str, Expression] = field(repr=False)
     templates: Mapping[str, Template] = field(repr=False)
     reads: Mapping[str, frozenset[str]] = field(repr=False)  # state -> slots it reads (expressions, templates, required slots)
+    reads_metadata: bool = False  # it asks for products, or reads column mappings

@@ -45,6 +45,7 @@ from flows.queries.rows import (
     transition,
     transitions,
     users_of_secret,
+    users_of_server,
     version,
     versions,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "users_of_flow",
     "users_of_integration",
     "users_of_secret",
+    "users_of_server",
     "version",
     "versions",
 ]

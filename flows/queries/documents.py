@@ -15,7 +15,7 @@ from flows.errors import (
 from flows.models import Flow, Integration, Pointer, State, TenantHandlers, Transition
 from flows.queries.programs import program_for
 from flows.queries.reading import as_errors
-from flows.queries.rows import _TRANSITIONS_IN_ORDER, integration_problems, integrations, secret_of, version
+from flows.queries.rows import _TRANSITIONS_IN_ORDER, integration_problems, integrations, secret_of, server_of, version
 from mcp_platform.tenancy.models import Tenant
 
 
@@ -131,7 +131,7 @@ def check_tenant_handlers(tenant: Tenant | UUID, document: Json) -> Checked:
 
 
 def _missing_secrets(tenant: Tenant | UUID, parsed: Definition) -> list[Problem]:
-    """Calls of integrations whose secret is not there."""
+    """Calls of integrations whose secret, or whose MCP server, is not there."""
     called = {found.path: found.name for found in references(parsed) if found.kind == "integration"}
     if not called:
         return []
@@ -140,11 +140,15 @@ def _missing_secrets(tenant: Tenant | UUID, parsed: Definition) -> list[Problem]
     return [
         Problem(
             path=path,
-            code="missing_secret",
-            message=f'The integration "{name}" needs the secret {secret_of(rows[name])}, which is not there.',
-            expected="a secret of this name",
+            code=without[rows[name].pk][0]["code"],
+            message=f'The integration "{name}" needs the {_needed(rows[name])}, which is not there.',
+            expected=without[rows[name].pk][0]["expected"],
             severity=Severity.ERROR,
         )
         for path, name in called.items()
         if name in rows and rows[name].pk in without
     ]
+
+
+def _needed(row: Integration) -> str:
+    return f"MCP server {server_of(row)}" if row.type == "mcp" else f"secret {secret_of(row)}"

@@ -69,7 +69,7 @@ class _Current:
     expires: float  # time.monotonic()
     looked: float
     afar: "Afar"
-    books: dict[tuple[frozenset[str], frozenset[str]], "Book"] = field(default_factory=dict)
+    books: dict[tuple[frozenset[str], frozenset[str], frozenset[tuple[str, str]]], "Book"] = field(default_factory=dict)
 
 
 class Book(NamedTuple):
@@ -105,15 +105,25 @@ def current_versions(tenant: Tenant | UUID, where: Environment | int) -> Mapping
     return _entry(tenant, where).versions
 
 
-def book_for(tenant: Tenant | UUID, where: Environment | int, version_ids: Iterable[UUID | str], also: Iterable[str] = ()) -> Book:
-    """The book for these pinned versions, and for the current versions of the flows `also` (the default flow, one that shall start)."""
+def book_for(
+    tenant: Tenant | UUID,
+    where: Environment | int,
+    version_ids: Iterable[UUID | str],
+    also: Iterable[str] = (),
+    instead: Mapping[str, str] | None = None,
+) -> Book:
+    """The book for these pinned versions, and for the current versions of the flows `also` (the default flow, one that shall start).
+
+    `instead`: flow_id -> the version that this conversation starts it in, in place of the current one.
+    """
     entry = _entry(tenant, where)
-    pinned, named = frozenset(map(str, version_ids)), frozenset(also)
-    found = entry.books.get((pinned, named))
+    pinned, named, others = frozenset(map(str, version_ids)), frozenset(also), frozenset((instead or {}).items())
+    found = entry.books.get((pinned, named, others))
     if found is None:
         if len(entry.books) >= BOOKS_KEPT:
             entry.books.clear()
-        found = entry.books[pinned, named] = _make_book(entry.versions, pinned, named, entry.afar)
+        versions = {**entry.versions, **{flow_id: UUID(key) for flow_id, key in others if flow_id in entry.versions}} if others else entry.versions
+        found = entry.books[pinned, named, others] = _make_book(versions, pinned, named, entry.afar)
     return found
 
 

@@ -18,6 +18,7 @@ from flows.errors import (
     VersionNotFound,
 )
 from flows.models import Environment, Flow, FlowTest, FlowVersion, Integration, State, Stub, Transition
+from mcp_platform.orchestrator import queries as orchestrator
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.vault import queries as vault
 
@@ -146,16 +147,37 @@ def secret_of(row: Integration) -> str:
     return name if isinstance(name, str) else ""
 
 
+def users_of_server(tenant: Tenant | UUID, slug: str) -> list[str]:
+    """Integrations that call tools of this MCP server, as `integration:<id>`."""
+    rows = Integration.objects.for_tenant(tenant).filter(type="mcp")
+    return [f"integration:{row.integration_id}" for row in rows if server_of(row) == slug]
+
+
 def users_of_secret(tenant: Tenant | UUID, name: str) -> list[str]:
     """For the vault: what refers to a secret."""
     return [f"integration:{row.integration_id}" for row in integrations(tenant) if secret_of(row) == name]
 
 
 def integration_problems(rows: Iterable[Integration]) -> dict[UUID, list[dict[str, str]]]:
-    """What keeps integrations of one tenant from working although their definitions are whole, by primary key: secrets that are not there."""
+    """What keeps integrations of one tenant from working although their definitions are whole, by primary key: secrets and servers that are not
+    there."""
+    rows = list(rows)
     kept = [row for row in rows if secret_of(row)]
     absent = set(vault.missing(kept[0].tenant_id, [secret_of(row) for row in kept])) if kept else set()
-    return {row.pk: [_missing_secret(secret_of(row))] for row in kept if secret_of(row) in absent}
+    found = {row.pk: [_missing_secret(secret_of(row))] for row in kept if secret_of(row) in absent}
+    upstream = [row for row in rows if row.type == "mcp"]
+    known = set(orchestrator.servers(upstream[0].tenant_id).values_list("slug", flat=True)) if upstream else set()
+    return found | {row.pk: [_missing_server(server_of(row))] for row in upstream if server_of(row) not in known}
+
+
+def server_of(row: Integration) -> str:
+    """The MCP server that an integration of that type calls."""
+    return str((row.options or {}).get("server", "")) if row.type == "mcp" else ""
+
+
+def _missing_server(slug: str) -> dict[str, str]:
+    message = f"There is no MCP server {slug} yet: calls will fail, and flows that make them cannot be published."
+    return {"path": "$.options.server", "code": "missing_server", "message": message, "expected": "a connected server of this short name"}
 
 
 def _missing_secret(name: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from flows.services.drafts import (
 )
 from flows.services.environments import create_environment, default_environment, delete_environment, update_environment
 from flows.services.integrations import delete_integration, save_integration
-from flows.services.releases import archive, diff, export_flow, following, publish, roll_back, unarchive
+from flows.services.releases import archive, diff, export_flow, following, freeze, publish, roll_back, unarchive
 from flows.services.stubs import delete_stub, save_stub
 from flows.services.tenant_handlers import save_tenant_handlers
 from flows.services.testing import delete_test, export_tests, import_tests, run_tests, save_test, try_script
@@ -37,6 +37,7 @@ __all__ = [
     "export_flow",
     "export_tests",
     "following",
+    "freeze",
     "import_flow",
     "import_tests",
     "publish",

@@ -26,6 +26,8 @@ RESERVED_HEADERS: Final = frozenset({"host", "content-length", "transfer-encodin
 LARGEST_DESCRIPTOR_SET: Final = 700_000  # characters of base64
 LARGEST_OPTION: Final = 20_000  # characters of a GraphQL document or a certificate
 MOST_OPERATIONS: Final = 100
+SERVER: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+SERVER_RULE: Final = "the short name of a connected MCP server: a small letter, then small letters, digits, _ or -; at most 32"
 
 Member = tuple[re.Pattern[str], str, bool]  # pattern, what is expected, whether it must be there
 
@@ -62,6 +64,11 @@ OF_KIND: Final[Mapping[str, frozenset[str]]] = {
     "graphql": frozenset(AUTHENTICATION),
     "grpc": frozenset(AUTHENTICATION) - {"hmac"},
     "tool": frozenset({"none"}),
+    "mcp": frozenset({"none"}),
+}
+WITHOUT_ADDRESS: Final[Mapping[str, str]] = {
+    "tool": "a tool of this platform has no address",
+    "mcp": "the server's address is kept with the server",
 }
 RETRY: Final[Mapping[str, tuple[int, int]]] = {
     "max_attempts": (1, 5),
@@ -92,8 +99,8 @@ def _type_faults(row: Integration) -> list[Fault]:
 
 
 def _url_faults(row: Integration) -> list[Fault]:
-    if row.type == "tool":
-        return [fault("base_url", "bad_url", "a tool of this platform has no address", "an empty text")] if row.base_url else []
+    if row.type in WITHOUT_ADDRESS:
+        return [fault("base_url", "bad_url", WITHOUT_ADDRESS[row.type], "an empty text")] if row.base_url else []
     url: Any = row.base_url
     schemes = SCHEMES.get(str(row.type), SCHEMES["rest"])
     expected = f"an {' or '.join(f'{scheme}://' for scheme in schemes)} address without user, query and fragment, at most 300 characters"
@@ -185,6 +192,8 @@ def _option_faults(row: Integration) -> list[Fault]:
         return [fault("options", "wrong_type", "is no object", ", ".join(known) or "an empty object")]
     expected = ", ".join(known) or "nothing: this type has no options"
     found = [fault(f"options.{name}"[:100], "unknown_key", "is not known here", expected) for name in value if name not in known]
+    if row.type == "mcp" and "server" not in value:
+        found.append(fault("options.server", "missing", "is missing", SERVER_RULE))
     return found + [one for name, check in known.items() if name in value for one in check(value[name])]
 
 
@@ -213,6 +222,16 @@ def _tool_faults(value: Json) -> list[Fault]:
     return [] if good else [fault("options.tools", "unknown_value", "names tools that this platform has not", ", ".join(names))]
 
 
+def _server_faults(value: Json) -> list[Fault]:
+    good = isinstance(value, str) and SERVER.fullmatch(value)
+    return [] if good else [fault("options.server", "bad_value", "is no name of a server", SERVER_RULE)]
+
+
+def _upstream_tool_faults(value: Json) -> list[Fault]:
+    good = isinstance(value, list) and len(value) <= MOST_OPERATIONS and all(isinstance(name, str) and 0 < len(name) <= 128 for name in value)
+    return [] if good else [fault("options.tools", "bad_value", "is no list of names", f"at most {MOST_OPERATIONS} names of tools of the server")]
+
+
 def _descriptor_faults(row: Integration) -> list[Fault]:
     value: Any = row.descriptor_set
     if not value:
@@ -239,6 +258,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Json], list[Fault]]]]] = {
     "graphql": {"operations": _operation_faults},
     "grpc": {"ca_certificate": _certificate_faults},
     "tool": {"tools": _tool_faults},
+    "mcp": {"server": _server_faults, "tools": _upstream_tool_faults},
 }
 CHECKS: Final[tuple[Check, ...]] = (
     _name_faults,

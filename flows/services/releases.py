@@ -20,7 +20,7 @@ from flows.queries import FlowKey
 from flows.services import testing
 from flows.services.drafts import locked
 from flows.services.environments import default_environment
-from mcp_platform import jobs
+from mcp_platform import jobs, realtime
 from mcp_platform.outbox import services as outbox
 from mcp_platform.tenancy.models import Tenant, User
 from mcp_platform.tenancy.scope import Principal
@@ -61,6 +61,19 @@ def publish(
             for job in settings.AFTER_PUBLISH_JOBS:
                 jobs.enqueue(job, tenant_id=str(flow.tenant_id), version_id=str(version.pk))
         _lead(tenant, flow, where, version, live, by)
+    return version
+
+
+def freeze(tenant: Tenant, *, flow_id: FlowKey, document: Mapping[str, Any], note: str = "", by: By) -> FlowVersion:
+    """A version of a document that passes the checks of a publish; no environment runs it. Raises FlowHasProblems, FlowNotFound, FlowIsArchived."""
+    with transaction.atomic():
+        flow = locked(tenant, flow_id, None)
+        checked = queries.check(tenant, dict(document))
+        if checked.definition is None or checked.errors:
+            raise FlowHasProblems(flow_id=flow.flow_id, errors=queries.as_errors(checked.problems))
+        version = _freeze(flow, checked.definition, note, by)
+        if version.is_new:
+            audit(tenant, actor=actor_of(by), action="flow.freeze", target=flow, changes={"version": version.number, "sha256": version.sha256})
     return version
 
 
@@ -153,6 +166,7 @@ def _tell_caches(flow: Flow) -> None:
     tenant_id, generation = flow.tenant_id, uuid4().hex
     queries.pointers_moving(tenant_id)
     jobs.after_commit(lambda: queries.pointers_moved(tenant_id, generation))
+    realtime.catalogue_changed(tenant_id, "tools")  # some flows are tools; who listens looks again
 
 
 def archive(tenant: Tenant, *, flow_id: FlowKey, expected_rev: int | None = None, by: By) -> Flow:

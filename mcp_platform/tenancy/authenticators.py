@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -63,13 +64,21 @@ def recheck(principal: Principal) -> Principal:
         if key is None or not queries.key_is_active(key):
             raise Unauthenticated("The API key is expired or revoked.")
         return queries.principal_of_key(key)
-    if principal.user is not None:
-        return _member(principal.user.pk, principal.tenant.pk)
     if principal.expires_at is not None and principal.expires_at <= timezone.now():
         raise Unauthenticated("The token has expired.")
+    if principal.user is not None:
+        return _narrowed(_member(principal.user.pk, principal.tenant.pk), principal)
     if principal.issuer_id is not None and not queries.issuer_is_trusted(principal.issuer_id):
         raise Unauthenticated("The token's issuer is not trusted any more.")
     return principal
+
+
+def _narrowed(found: Principal, before: Principal) -> Principal:
+    """Of what a person may do, what they have let the program do that came before."""
+    if before.scopes is None:
+        return found
+    kept = found.permissions & before.scopes
+    return replace(found, permissions=kept, scopes=before.scopes, token_id=before.token_id, expires_at=before.expires_at)
 
 
 def _member(user_id: UUID, tenant_id: UUID) -> Principal:
@@ -194,7 +203,7 @@ def issue_ticket(principal: Principal) -> str:
     body: dict[str, Any] = {"id": uuid4().hex, "tenant": str(principal.tenant.pk), "actor": principal.actor}
     if principal.key_id is not None:
         body["key"] = str(principal.key_id)
-    elif principal.user is not None:
+    elif principal.user is not None and principal.scopes is None:
         body["user"] = str(principal.user.pk)
     else:
         body["permissions"] = sorted(principal.permissions)

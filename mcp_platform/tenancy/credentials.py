@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -77,6 +77,11 @@ def forget_key(key_id: UUID) -> None:
 
 def forget_tenant(tenant_id: UUID) -> None:
     _forget(digest for digest, known in list(_known.items()) if known.principal.tenant.pk == tenant_id)
+
+
+def forget_tokens(token_ids: Collection[int]) -> None:
+    """OAuth access tokens that were revoked."""
+    _forget(digest for digest, known in list(_known.items()) if known.principal.token_id in token_ids)
 
 
 def forget_everything() -> None:

@@ -25,7 +25,10 @@ _current: ContextVar[str] = ContextVar("mcp_tenants", default=NOBODY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is asking: one actor inside one tenant. `expires_at` is when the credential ends; sockets outlive requests and look at it."""
+    """Who is asking: one actor inside one tenant. `expires_at` is when the credential ends; sockets outlive requests and look at it.
+
+    `scopes`: what a person has let a program do for them; the permissions are never more than that. None: the person themselves.
+    """
 
     tenant: "Tenant"
     actor: str
@@ -34,6 +37,8 @@ class Principal:
     key_id: UUID | None = None
     issuer_id: int | None = None  # of the row that vouches for a JWT
     expires_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+    token_id: int | None = None  # of the row of an OAuth access token
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions

@@ -67,7 +67,7 @@ def spend_visitor(policy: str, address: str) -> None:
     _count(policy, str(getattr(settings, VISITOR_LIMITS[policy])), network_of(address))
 
 
-VISITOR_LIMITS = {"chat": "CHAT_RATE_LIMIT", "chat-start": "CHAT_START_RATE_LIMIT", "verify": "CHAT_RATE_LIMIT"}
+VISITOR_LIMITS = {"chat": "CHAT_RATE_LIMIT", "chat-start": "CHAT_START_RATE_LIMIT", "verify": "CHAT_RATE_LIMIT", "oauth": "OAUTH_RATE_LIMIT"}
 
 
 @contextmanager

@@ -7,10 +7,12 @@ asymmetric ones from a fixed list, so "none" and a public key used as an HMAC se
 import json
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import jwt
+from django.conf import settings
 
 from mcp_platform import observability, outbound
 from mcp_platform.errors import PlatformError, Unavailable
@@ -33,10 +35,14 @@ _MAX_SETS = 1000
 _LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
-def principal_of(token: str) -> Principal:
-    """Raises Unauthenticated, and Unavailable when the issuer's keys cannot be had."""
+def principal_of(token: str, *, audience: str = "") -> Principal:
+    """Raises Unauthenticated, and Unavailable when the issuer's keys cannot be had.
+
+    `audience`: the resource that is asked, letter by letter. A token for one says in `scope` what it may do, and is good there only; without
+    one, a token for such a resource is good for nothing.
+    """
     header, claims = _unverified(token)
-    trusted = _issuer_of(claims)
+    trusted = _issuer_of(claims, audience)
     allowed = [name for name in trusted.algorithms if name in ASYMMETRIC]
     algorithm = str(header.get("alg"))
     if algorithm not in allowed:
@@ -56,13 +62,28 @@ def principal_of(token: str) -> Principal:
         raise Unauthenticated(f"The token is not valid: {fault}.") from fault
     if not verified["sub"].isprintable():  # it names the actor in logs and audit entries
         raise Unauthenticated("The token's subject is not readable text.")
+    scopes = _scopes(verified) if audience else None
     return Principal(
         tenant=trusted.tenant,
         actor=f"jwt:{verified['sub']}"[:200],
-        permissions=permissions.of_roles(verified.get(trusted.role_claim)),
+        permissions=permissions.of_roles(verified.get(trusted.role_claim)) & (scopes if scopes is not None else permissions.ALL),
         issuer_id=trusted.pk,
         expires_at=moment(float(verified["exp"]) + LEEWAY_SECONDS),
+        scopes=scopes,
     )
+
+
+def _scopes(verified: Mapping[str, Any]) -> frozenset[str] | None:
+    """RFC 9068, 2.2.3. None: the token says nothing of scopes."""
+    given = verified.get("scope", verified.get("scp"))
+    names = given.split() if isinstance(given, str) else given if isinstance(given, list) else None
+    return None if names is None else frozenset(name for name in names if isinstance(name, str))
+
+
+def _is_resource(audience: str) -> bool:
+    """Whether tokens for it are good at the Model Context Protocol endpoint, and so nowhere else."""
+    endpoint = f"{settings.PUBLIC_URL.rstrip('/')}/mcp"
+    return audience == endpoint or audience.startswith(f"{endpoint}/")
 
 
 def moment(seconds: float) -> datetime:
@@ -81,10 +102,11 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return whole["header"], whole["payload"]
 
 
-def _issuer_of(claims: dict[str, Any]) -> TokenIssuer:
+def _issuer_of(claims: dict[str, Any], wanted: str) -> TokenIssuer:
     issuer, audience = claims.get("iss"), claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
-    audiences = [one for one in named if isinstance(one, str) and "\x00" not in one]
+    texts = [one for one in named if isinstance(one, str) and "\x00" not in one]
+    audiences = [one for one in texts if (one == wanted if wanted else not _is_resource(one))]
     if not isinstance(issuer, str) or "\x00" in issuer or not audiences:
         raise Unauthenticated("The token names no issuer or no audience.")
     found = queries.issuers_for(issuer, audiences[:20])

@@ -11,17 +11,17 @@
     oauth2_client_credentials: ["token_url", "client_id", "secret", "scope", "audience", "send"],
     hmac: ["secret", "header", "algorithm"],
   };
-  const KINDS = ["rest", "graphql", "grpc", "tool"];
+  const KINDS = ["rest", "graphql", "grpc", "tool", "mcp"];
 
   const rowOf = (field) => field.closest(".field-row, .form-row") || field.closest(`[class*="field-"]`);
 
   const show = () => {
     const type = document.getElementById("id_type");
     const how = document.getElementById("id_auth_type");
-    if (!type || !how) return;
+    if (!how) return; // on the form of an MCP server there is no type, and only the credential's fields change
     for (const section of document.querySelectorAll("fieldset")) {
       const kinds = KINDS.filter((kind) => section.classList.contains(`of-${kind}`));
-      section.hidden = kinds.length > 0 && !kinds.includes(type.value);
+      section.hidden = Boolean(type) && kinds.length > 0 && !kinds.includes(type.value);
     }
     const members = MEMBERS[how.value] || [];
     for (const field of document.querySelectorAll("[name^='auth_']")) {
@@ -31,7 +31,7 @@
     }
     const address = document.getElementById("id_base_url");
     const place = address && rowOf(address);
-    if (place) place.hidden = type.value === "tool";
+    if (place && type) place.hidden = ["tool", "mcp"].includes(type.value);
   };
 
   document.addEventListener("change", (event) => { if (["id_type", "id_auth_type"].includes(event.target.id)) show(); });

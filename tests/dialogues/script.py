@@ -20,6 +20,7 @@ from conversations.core.types import Status
 from flows.core import lint
 from flows.core.durations import milliseconds
 from flows.core.types import Json, Severity
+from mcp_platform.metadata.core.vocabulary import EMPTY, Vocabulary
 from tests.playbook import Play
 
 Lines = tuple[str, ...]
@@ -37,6 +38,7 @@ class Dialogue:
     tenant: Json = None
     inputs: Mapping[str, Json] = field(default_factory=dict)
     profile: Mapping[str, Json] = field(default_factory=dict)
+    products: Vocabulary = EMPTY
 
     def __str__(self) -> str:
         return self.about.replace(" ", "-")
@@ -57,7 +59,8 @@ def publishable(documents: tuple[Json, ...]) -> None:
 
 def run(told: Dialogue) -> None:
     publishable(told.flows)
-    playing = Play(*told.flows, locale=told.locale, channel=told.channel, tenant=told.tenant, inputs=told.inputs, profile=told.profile)
+    more = {"tenant": told.tenant, "inputs": told.inputs, "profile": told.profile, "products": told.products}
+    playing = Play(*told.flows, locale=told.locale, channel=told.channel, **more)
     heard: list[str] = []
     spoken = False
     for line in (*told.lines, "."):

@@ -33,11 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The base URL of `manage.py serve` on a free port. A module's HOUSE says what is in its database."""
+    """The base URL of `manage.py serve` on a free port. A module's HOUSE says what is in its database, its `environment()` what else."""
     house = getattr(request.module, "HOUSE", "tests.e2e.house")
     state = tmp_path_factory.mktemp("state")
     env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     env |= {"STATE_DIR": str(state), "ENV_FILE": os.devnull, "PYTHONPATH": str(ROOT)}
+    env |= getattr(request.module, "environment", dict)()
     shutil.copy(ready.sqlite_file(), state / "mcp.sqlite3")
     subprocess.run([sys.executable, "-m", house], cwd=ROOT, env=env, check=True, timeout=600)
     with socket.socket() as free:
@@ -59,13 +60,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 def _wait_for(base: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         if process.poll() is not None:
             pytest.fail(f"the server ended at once:\n{log.read_text()[-2000:]}")
         with suppress(OSError), urllib.request.urlopen(f"{base}/livez", timeout=2):
             return
         time.sleep(0.1)
-    pytest.fail("the server did not answer within 40 s")
+    pytest.fail("the server did not answer within two minutes")
 
 
 class Witness:

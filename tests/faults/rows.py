@@ -234,6 +234,36 @@ def stream(building: str) -> dict[str, Any]:
     return {"findings": dict(there.values_list("fingerprint", "rev")), "replayed": replayed, "last": last, "dirty": dirty}
 
 
+def long_report(findings: int, formats: list[str]) -> dict[str, str]:
+    """A report that was asked for, and one of its readers."""
+    from tests import factories
+    from tests.reports import life
+
+    tenant = factories.TenantFactory.create(slug=f"office-{os.urandom(4).hex()}")
+    report = life.frozen(tenant, findings, formats=formats, notify=["ada@example.com"])
+    return {"tenant": str(tenant.pk), "report": str(report.pk)}
+
+
+def report_told(report: str) -> dict[str, Any]:
+    """Its state, its files, the letters about it, and how often its operation was begun."""
+    from django.core.files.storage import default_storage
+
+    from mcp_platform.operations.models import Operation
+    from reports.models import Report, ReportMail
+
+    found = Report.objects.get(pk=report)
+    operations = Operation.objects.filter(subject=f"report:{report}")
+    return {
+        "state": found.state,
+        "problem": found.problem,
+        "files": {one.format: one.sha256 for one in found.files.all()},
+        "stored": [one.format for one in found.files.all() if default_storage.exists(str(one.file.name))],
+        "letters": list(ReportMail.objects.filter(report=found).values_list("address", "state")),
+        "attempts": list(operations.values_list("attempts", flat=True)),
+        "phase": operations.values_list("phase", flat=True)[0],
+    }
+
+
 def main() -> None:
     """A question a line, an answer a line."""
     django.setup()

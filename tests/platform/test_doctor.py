@@ -13,9 +13,7 @@ def test_defaults_are_no_fault() -> None:
     assert [fault for fault in doctor.examine()["faults"] if IDLE in fault] == []
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("SECURITY_HUB_URL", "https://hub.example.com"), ("ENABLE_AB_TESTING", False), ("ENABLE_VISUAL_DESIGNER", False)]
-)
+@pytest.mark.parametrize(("name", "value"), [("SECURITY_HUB_URL", "https://hub.example.com"), ("ENABLE_VISUAL_DESIGNER", False)])
 def test_what_has_no_effect_is_named(name: str, value: object, settings: Settings) -> None:
     setattr(settings, name, value)
     assert f"{name} {IDLE}" in doctor.examine()["faults"]

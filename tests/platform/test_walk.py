@@ -50,8 +50,13 @@ from mcp_platform.tenancy.models import ApiKey, AuditEntry, Membership, Role, Te
 from mcp_platform.vault import services as vault
 from mcp_platform.vault.models import Secret
 from tests import factories
+from tests.experiments import walked as walked_experiments
 from tests.factories import greeting
 from tests.flows.test_integrations import CRM
+from tests.mcp import walked as walked_mcp
+from tests.metadata import walked as walked_metadata
+from tests.oauth import walked as walked_oauth
+from tests.orchestrator import walked as walked_orchestrator
 from tests.platform.bad_input import sockets
 from tests.platform.bad_input.office import Office, committed, stored
 from tests.platform.bad_input.sockets import OPEN, BadSocket, End
@@ -273,9 +278,15 @@ CALLS = [
     *(Call(*given) for given in walked_people.PEOPLE),
     *(Call(*given) for given in walked_triage.TRIAGE),
     *(Call(*given) for given in walked_reports.REPORTS),
+    *(Call(*given) for given in walked_experiments.EXPERIMENTS),
+    *(Call(*given) for given in walked_orchestrator.ORCHESTRATOR),
+    *(Call(*given) for given in walked_metadata.METADATA),
+    *(Call(*given) for given in walked_oauth.OAUTH),
 ]
 HOT = {"POST conversations", "POST conversations/{conversation_id}/messages"}  # no sessions there: bearer tokens only
-STANDS_FOR = {"{sketch}": "{flow_id}", "{active_plan_id}": "{plan_id}", "{champion_id}": "{model_id}", "{format}": "{name}"}  # in the routes
+STANDS_FOR = {
+    "{sketch}": "{flow_id}", "{active_plan_id}": "{plan_id}", "{champion_id}": "{model_id}", "{format}": "{name}", **walked_experiments.STANDS_FOR,
+}  # in the routes  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +424,7 @@ def settled(db: None) -> World:
         ModelVersion: learned[2], UnderstoodFlow: UnderstoodFlow.objects.get(pk=version.flow_id),
     }  # fmt: skip
     house, rule_names, rule_rows = walked_rules.rules(ours)
+    experiment_names, experiment_rows = walked_experiments.experiments(version.flow)
     model_names, model_rows = walked_models.models(ours, house)
     run_names, run_rows = walked_runs.runs(house)
     more_names, more_rows = walked_people.people(house)
@@ -421,7 +433,17 @@ def settled(db: None) -> World:
     report_names, report_rows = walked_reports.reports(cast(ValidationRun, run_rows[ValidationRun]))
     names |= report_names
     rows |= report_rows
-    all_names, all_rows = rule_names | model_names | run_names | names, rows | rule_rows | model_rows | run_rows
+    server_names, server_rows = walked_orchestrator.orchestrator(ours)
+    names |= server_names
+    rows |= server_rows
+    metadata_names, metadata_rows = walked_metadata.metadata(ours)
+    names |= metadata_names
+    rows |= metadata_rows
+    oauth_names, oauth_rows = walked_oauth.oauth(ours, people["owner"])
+    names |= oauth_names
+    rows |= oauth_rows
+    rows |= walked_mcp.calls(ours)
+    all_names, all_rows = rule_names | model_names | run_names | experiment_names | names, rows | experiment_rows | rule_rows | model_rows | run_rows
     return World(ours=ours, theirs=theirs, people=people, names=all_names, rows=all_rows)
 
 

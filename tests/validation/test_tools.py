@@ -17,9 +17,9 @@ from tests.validation import judged
 from validation import tools
 from validation.core import remedy
 from validation.core.remedy import Candidate
-from validation.errors import BuildingAmbiguous, BuildingNotFound, ElementNotFound, FieldsRefused, FindingNotFound
+from validation.errors import BuildingAmbiguous, BuildingNotFound, ElementNotFound, FieldsRefused, FindingNotFound, RuleSetNotFound
 from validation.models import Building, Element, Finding
-from validation.services import explaining
+from validation.services import explaining, packs
 
 
 @pytest.fixture
@@ -195,3 +195,34 @@ def test_a_flow_calls_them_like_any_tool(tenant: Tenant, house: Building) -> Non
 def _asked(tenant: Tenant, integration: Integration, endpoint: str, values: Mapping[str, Any]) -> Ask:
     request = {"endpoint": endpoint, "request": dict(values)}
     return Ask(tenant=tenant, integration=integration, request=request, key="1", deadline=time.monotonic() + 5)
+
+
+def test_a_published_rule_set_is_a_resource(tenant: Tenant) -> None:
+    packs.import_pack(tenant, document=packs.starter_pack(), publish=True, by=None)
+    listed = tools.RULE_SETS.listed
+    assert listed is not None
+    uri = listed(tenant)[0][0]
+    slug = uri.removeprefix("ruleset://").removesuffix("/latest")
+    found = tools.RULE_SETS.read(tenant, {"rule_set": slug, "version": "latest"})
+    assert found["slug"] == slug
+    assert found["rules"]
+    assert tools.RULE_SETS.read(tenant, {"rule_set": slug, "version": found["number"]}) == found
+    assert slug in tools.RULE_SETS.complete["rule_set"](tenant, slug[:3])
+    assert tools.RULE_SETS.complete["version"](tenant, "")[0] == "latest"
+    for names in ({"rule_set": slug, "version": "99.0.0"}, {"rule_set": "nobody", "version": "latest"}):
+        with pytest.raises(RuleSetNotFound):
+            tools.RULE_SETS.read(tenant, names)
+    with pytest.raises(RuleSetNotFound):
+        tools.RULE_SETS.read(TenantFactory.create(), {"rule_set": slug, "version": "latest"})
+
+
+def test_prompts_name_the_building_and_hold_the_explanation(tenant: Tenant, house: Building) -> None:
+    finding = Finding.objects.get(tenant=tenant, rule_key=DOOR["rule_key"])
+    by_name = {one.name: one for one in tools.PROMPTS}
+    (review,) = by_name["review_building"].fill(tenant, {"building": "Office"})
+    assert "the building Office" in review.text
+    suggest = by_name["review_building"].arguments[0].complete
+    assert suggest is not None
+    assert suggest(tenant, "off") == ["Office"]
+    (letter,) = by_name["explain_finding"].fill(tenant, {"finding": str(finding.pk), "building": "Office"})
+    assert "650 mm" in letter.text

@@ -65,6 +65,7 @@ RULE: Final = {
     "choices_from": Field(OPTIONAL_EXPRESSION, "", terse=True),
     "units": Field(map_of(number(), 50, text(40, empty=False)), {}, terse=True),
     "confirm": Field(texts(), {}, terse=True),
+    "categories": Field(list_of(text(200, empty=False), 50), (), terse=True),
 }
 
 

@@ -37,7 +37,8 @@ WORDS: Final = frozenset((SlotType.TEXT, SlotType.PATTERN, SlotType.EMAIL, SlotT
 USED_BY: Final = {
     "choices": frozenset((SlotType.ENUM,)),
     "choices_from": frozenset((SlotType.ENUM,)),
-    "multiple": frozenset((SlotType.ENUM,)),
+    "multiple": frozenset((SlotType.ENUM, SlotType.PRODUCT)),
+    "categories": frozenset((SlotType.PRODUCT,)),
     "units": frozenset((SlotType.NUMBER,)),
     "minimum": NUMBERS,
     "maximum": NUMBERS,

@@ -272,7 +272,7 @@ def needs(item: Checked) -> frozenset[str]:
     """The names that must be set for this to work: not those with a `default`, nor those whose `filled` is asked in the same breath."""
     compiled = item.compiled
     names = compiled.needs if isinstance(compiled, Filled) else compiled.reads
-    names = frozenset(f"slots.{name.removeprefix('labels.')}" if name.startswith("labels.") else name for name in names)
+    names = frozenset(f"slots.{name.partition('.')[2]}" if name.startswith(("labels.", "products.")) else name for name in names)
     if item.site.kind is Kind.RULE:
         names -= {f"slots.{item.site.slot}"}
     return frozenset(name for name in names if name.replace("slots.", "filled.", 1) not in compiled.reads or name.startswith("variables."))

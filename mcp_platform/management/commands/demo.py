@@ -20,7 +20,7 @@ from django.urls import reverse
 from clients.chat.client import Chat
 from conversations import channels
 from conversations.models import WebChannel
-from demo import building
+from demo import building, products, servers
 from demo.permit_desk import CODES, INTEGRATION, PERMIT_DESK, SCRIPT
 from flows import queries as flow_queries
 from flows import services as flow_services
@@ -34,6 +34,7 @@ from validation.models import Building
 KEY_SCOPES = [
     *("flows:read", "conversations:read", "conversations:write", "conversations:operate", "tenants:read"),
     *("validation:read", "validation:write", "validation:run"),
+    *("servers:read", "servers:write", "servers:use"),
 ]
 
 
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         self._say("2  Demo tenant: users, API key, the flow 'Permit desk'")
         with scope.platform_scope():
             password, key = prepare()
+            servers.prepare(Tenant.objects.get(slug="demo"), User.objects.get(username="admin"), options["port"])
             chat = chat_page()
             self._say("3  Building codes: the starter pack, a project in Seattle, its building")
             house = prepare_building(self._say)
@@ -60,6 +62,8 @@ class Command(BaseCommand):
             base = f"http://127.0.0.1:{port}"
             self._say("5  The building's IFC model: sent, read, checked")
             building.Office(base, key, str(house.pk), self._say).check()
+            self._say("6  The gateway: the platform's own MCP endpoint as an upstream, two of its tools offered")
+            servers.connect(base, key, self._say)
             for locale, title, lines in SCRIPT:
                 Story(self, Chat(base, key), locale, title).tell(lines)
             self._farewell(base, password, key, chat, house.pk)
@@ -98,6 +102,10 @@ def prepare() -> tuple[str, str]:
     if flow_queries.flow_of(tenant, PERMIT_DESK) is None:  # what somebody has edited since is left alone
         flow_services.import_flow(tenant, document=PERMIT_DESK, by=admin)
         flow_services.publish(tenant, flow_id="permit_desk", by=admin, note="Demo")
+    products.prepare(tenant, admin)
+    if flow_queries.flow_of(tenant, products.PART_FINDER) is None:
+        flow_services.import_flow(tenant, document=products.PART_FINDER, by=admin)
+        flow_services.publish(tenant, flow_id=products.CATALOGUE, by=admin, note="Demo")
     return chosen if admin.check_password(chosen) else "(as you changed it)", _api_key(tenant, admin)
 
 

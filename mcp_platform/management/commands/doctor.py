@@ -15,7 +15,7 @@ from mcp_platform.tenancy.models import Tenant
 from validation.ingest import child, confinement
 from validation.services import reading
 
-NOT_YET = {"SECURITY_HUB_URL": "", "ENABLE_AB_TESTING": True, "ENABLE_VISUAL_DESIGNER": True}  # and their defaults
+NOT_YET = {"SECURITY_HUB_URL": "", "ENABLE_VISUAL_DESIGNER": True}  # and their defaults
 NOT_CONFINED = "NOT confined: this system does not let them be kept from the network and from other programs"
 
 
@@ -71,6 +71,8 @@ def _configuration() -> dict[str, str]:
         "mode": "embedded (one process)" if settings.EMBEDDED else "scaled out",
         "database": settings.DATABASES["default"]["ENGINE"].rsplit(".", 1)[-1],
         "state directory": str(settings.STATE_DIR),
+        "files": f"S3, bucket {settings.FILES_S3_BUCKET}" if settings.FILES_S3_BUCKET else str(settings.MEDIA_ROOT),
+        "mail": settings.EMAIL_HOST if settings.EMAIL_URL else f"written to {settings.EMAIL_FILE_PATH}",
         "secret key": "generated" if settings.SECRET_KEY_IS_GENERATED else "given",
     }
 

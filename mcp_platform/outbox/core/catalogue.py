@@ -63,6 +63,10 @@ def _optional(schema: Json) -> Json:
     return {**schema, "x-optional": True}
 
 
+def _experiment(name: str, says: str, properties: Mapping[str, Json], key: str = "the experiment") -> EventType:
+    return EventType(name=name, says=says, key=key, schema=_object(properties))
+
+
 _TYPES: Final = (
     _talk("conversation.started", "A conversation has begun, or begun again", state=TEXT, restarted={"type": "boolean"}),
     _talk(
@@ -123,6 +127,26 @@ _TYPES: Final = (
         key="the model",
         schema=_object({"model": TEXT, "version": ANYTHING, "previous_version": ANYTHING}, ("previous_version",)),
     ),
+    EventType(
+        name="metadata.published",
+        says="Another version of the product metadata is live",
+        key="the product metadata",
+        schema=_object({"version": WHOLE, "previous_version": {"type": ["integer", "null"]}, "name": TEXT, "sha256": TEXT}),
+    ),
+    _experiment(
+        "experiment.exposed",
+        "A conversation has come to where the variants of an experiment differ",
+        {"experiment": TEXT, "variant": TEXT, "phase": WHOLE, "unit": TEXT, "conversation_id": UUID, "state": TEXT},
+        key="the conversation",
+    ),
+    _experiment("experiment.started", "An experiment runs", {"experiment": TEXT, "phase": WHOLE, "coverage": ANYTHING}),
+    _experiment("experiment.ramped", "More or fewer take part in an experiment", {"experiment": TEXT, "coverage": ANYTHING, "automatic": ANYTHING}),
+    _experiment(
+        "experiment.stopped",
+        "An experiment was stopped, by a person or by itself: everybody gets the base again",
+        {"experiment": TEXT, "reason": TEXT, "automatic": ANYTHING, "code": TEXT},
+    ),
+    _experiment("experiment.decided", "It was decided what becomes of an experiment", {"experiment": TEXT, "verdict": TEXT, "variant": TEXT}),
     EventType(
         name="endpoint.test",
         says="Somebody has pressed “send a test event” at an endpoint; only that one gets it",

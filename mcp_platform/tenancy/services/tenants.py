@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "ended_conversation": (lambda value: value in ("restart", "refuse"), "restart or refuse"),
     "default_flow": (_is_text, "a flow id, or an empty text for none"),
     "default_locale": (_is_text, "a locale such as en or de-CH"),
+    "oauth_clients": (lambda value: value in ("any", "registered") or _are_hosts(value), "any, registered, or a list of hosts"),
     "outbound_allowed_hosts": (_are_hosts, "host or host:port, each at most 253 characters, at most 50"),
 }
 

@@ -203,7 +203,7 @@ def stored(tenant: Tenant | None = None) -> dict[str, tuple[int, str]]:
 def _question(model: type[Model], of_a_tenant: bool) -> str:
     """Plain SQL: to let Django write it anew for each of the tables takes ten times as long as the answer."""
     quote = connection.ops.quote_name
-    columns = [quote(field.column) for field in model._meta.concrete_fields if (model._meta.label, field.attname) not in NOTED]
+    columns = [quote(str(field.column)) for field in model._meta.concrete_fields if (model._meta.label, field.attname) not in NOTED]
     return f"SELECT {', '.join(columns)} FROM {quote(model._meta.db_table)}" + (" WHERE tenant_id = %s" if of_a_tenant else "")
 
 
