@@ -21,8 +21,7 @@ _STATUS = {"ended": "done", "handoff": "handed_over", "failed": "failed"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
-    """Where a conversation stands. `question` is "" unless it waits for the user; `rule` is that of the slot that is asked for, when it is one
-    that a form may ask for (never one with sensitive values)."""
+    """Where a conversation stands. `question` is "" unless it waits for the user; `rule` is that of the slot that is asked for."""
 
     conversation_id: UUID
     status: str
@@ -31,6 +30,11 @@ class Stand:
     rule: SlotRule | None = None
     slots: Mapping[str, Any]
     turn: int = 0  # how many turns there have been: an answer to this question is given once
+
+    @property
+    def fits_a_form(self) -> bool:
+        """The protocol forbids servers to ask for sensitive values through a client's form."""
+        return bool(self.question) and not (self.rule is not None and self.rule.sensitive)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -129,5 +133,4 @@ def _asked_slot(snapshot: Snapshot) -> SlotRule | None:
     if state is None or not isinstance(state.config, SlotFillingConfig):
         return None
     missing = next((name for name in state.config.required_slots if name not in snapshot.slots), "")
-    rule = flow.slots.get(missing)
-    return None if rule is None or rule.sensitive else rule
+    return flow.slots.get(missing)

@@ -126,6 +126,8 @@ def inhabited() -> Iterator[House]:
     ours, theirs = factories.TenantFactory.create(slug="ours"), factories.TenantFactory.create(slug="theirs")
     factories.published(ours, factories.greeting("greeting", description="Greets somebody.", metadata={"offer_as_tool": True}))
     factories.published(ours, factories.greeting("private"))
+    card = {"name": {"type": "text", "sensitive": True}}
+    factories.published(ours, factories.greeting("card", description="Asks for a secret.", metadata={"offer_as_tool": True}, slots=card))
     keys = {who: factories.key(ours, scopes) for who, scopes in WHO.items()}
     keys["stranger"] = factories.key(theirs)
     with served() as base:

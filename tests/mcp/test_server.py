@@ -159,6 +159,18 @@ def test_who_cannot_be_asked_goes_on_in_words(house: House, mode: str, declines:
     assert house.talk("owner", mode, go_on).structured_content["text"] == "Hello Eve!"
 
 
+@BOTH
+def test_sensitive_values_are_not_put_into_a_form(house: House, mode: str) -> None:
+    SEEN.clear()
+
+    async def story(client: Client) -> Any:
+        return (await client.call_tool("flow_card", {})).structured_content
+
+    told = house.talk("owner", mode, story, elicitation_callback=answering({"name": "4111"}))
+    assert (told["status"], told["question"]) == ("waiting", "What is your name?")
+    assert not SEEN
+
+
 def test_a_conversation_is_of_who_began_it(house: House) -> None:
     stand = house.call("owner", "flow_greeting", name="X")["structuredContent"]
     other = factories_key(house)

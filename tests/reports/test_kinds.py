@@ -186,13 +186,13 @@ def _assert_inside(content: bytes, folder: Path) -> None:
             assert bottom <= height + 0.5
 
 
-def test_chinese_and_japanese_are_drawn_by_a_font_that_is_inside_and_what_none_has_is_not_lost(tmp_path: Path) -> None:
-    content = made(composed("comparison", "消防通道 避難階段 かな カナ 폭"))
+def test_chinese_japanese_and_korean_are_drawn_by_fonts_that_are_inside_and_what_none_has_is_not_lost(tmp_path: Path) -> None:
+    content = made(composed("comparison", "消防通道 避難階段 かな カナ 폭 \U0001f6aa"))
     text = read("pdftotext", content, tmp_path)
     assert "消防通道" in text
-    assert "かな カナ [U+D3ED]" in " ".join(text.split())
-    rows = [line for line in read("pdffonts", content, tmp_path).splitlines()[2:] if "Fallback" in line]
-    assert rows
+    assert "かな カナ 폭 [U+1F6AA]" in " ".join(text.split())
+    rows = [line for line in read("pdffonts", content, tmp_path).splitlines()[2:] if "Fallback" in line or "Nanum" in line]
+    assert len(rows) == 2
     assert all(line.split()[-5] == "yes" for line in rows)  # embedded
 
 

@@ -132,7 +132,7 @@ def _refused(given: Any) -> bool:
 async def _follow(ctx: Context, asked: Asked, entry: Entry, stand: Stand) -> tuple[Reply, Call.Outcome, str]:
     """Ask what the flow asks, in the way that this client knows: by a result that asks back, by a request of ours, or in words."""
     for number in range(MOST_ROUNDS):
-        if not stand.question or not _can_ask(ctx):
+        if not stand.fits_a_form or not _can_ask(ctx):
             break
         if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             return _asking_back(stand), Call.Outcome.ASKED, ""

@@ -17,8 +17,9 @@ FILES: Final = {
     "SansBold": "NotoSans-Bold.ttf",
     "Symbols": "DejaVuSans.ttf",
     "Han": "DroidSansFallbackFull.ttf",
+    "Hangul": "NanumGothic.ttf",
 }
-FALLBACK: Final = ("Symbols", "Han")
+FALLBACK: Final = ("Symbols", "Han", "Hangul")
 TURNERS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
