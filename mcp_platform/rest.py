@@ -6,6 +6,8 @@ from http import HTTPStatus
 from math import isinf
 from typing import Any, NoReturn
 
+import django_filters
+from django import forms
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -47,6 +49,7 @@ STATUS_OF_CODE: dict[str, int] = {
 }
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 64
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class StaleEtag(errors.Conflict):
@@ -293,6 +296,29 @@ def _page_number(request: Request, name: str, least: int, default: int) -> int:
         expected = f"a whole number from {least} up"
         raise SchemaError(errors=[{"path": f"?{name}", "code": "invalid", "message": "is no such number", "expected": expected}])
     return int(text)
+
+
+class _Truth(forms.NullBooleanField):
+    """None for nothing; what is neither true nor false is a fault."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> bool | None:  # type: ignore[override]  # as the field above it does
+        if value in (None, ""):
+            return None
+        try:
+            return _TRUTHS[str(value).lower()]
+        except KeyError:
+            raise forms.ValidationError("Neither true nor false.", code="invalid") from None
+
+    def validate(self, value: Any) -> None:
+        """Read is checked."""
+
+
+class BooleanFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # django-filter is untyped
+    """The library's own takes what it cannot read for "no filter" and answers with everything."""
+
+    field_class = _Truth
 
 
 def etag_of(rev: int | str) -> str:

@@ -73,3 +73,15 @@ class NothingToReport(errors.Conflict):
     """There is nothing to report yet: no building has been checked."""
 
     code = "NOTHING_TO_REPORT"
+
+
+class ReportTooLarge(errors.Invalid):
+    """There are more findings than a report can hold; report on fewer buildings, or put the worst right first."""
+
+    code = "REPORT_TOO_LARGE"
+
+
+class ReportsBusy(errors.Busy):
+    """Another large report is being composed; ask again in a moment."""
+
+    code = "REPORTS_BUSY"

@@ -17,6 +17,19 @@ LOCALES = [("en", "English"), ("de", "Deutsch")]
 KIND_CHOICES = [(name, title) for name, title in KINDS.items()]
 
 
+def folder_of(tenant_id: uuid.UUID, report_id: uuid.UUID) -> str:
+    """Where a report's files are stored: no two reports share a name, in whichever storage."""
+    return f"reports/{tenant_id}/{report_id}"
+
+
+def place_of_file(row: "ReportFile", name: str) -> str:
+    return f"{folder_of(row.tenant_id, row.report_id)}/{secrets.token_hex(8)}/{name}"
+
+
+def place_of_logo(row: "Branding", name: str) -> str:
+    return f"branding/{row.tenant_id}/{secrets.token_hex(8)}/{name}"
+
+
 class Branding(TenantModel):
     """How reports of a tenant look, and whom they name."""
 
@@ -24,7 +37,7 @@ class Branding(TenantModel):
     name = models.CharField(max_length=200, help_text="Shown at the head of every page")
     is_default = models.BooleanField(default=False)
     colour = models.CharField(max_length=7, default="#1d4ed8", validators=(COLOUR,))
-    logo = models.FileField(upload_to="branding/", blank=True, max_length=300, help_text="PNG or JPEG, at most 512 KB")
+    logo = models.FileField(upload_to=place_of_logo, blank=True, max_length=300, help_text="PNG or JPEG, at most 512 KB")
     letterhead = models.TextField(blank=True, max_length=600)
     disclaimer = models.TextField(blank=True, max_length=1000)
     locale = models.CharField(max_length=12, choices=LOCALES, default="en")
@@ -109,6 +122,7 @@ class Report(TenantModel):
     sealed_password = models.TextField(blank=True, default="", db_default="", help_text="That the PDF is encrypted with")
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True, help_text="Then only its number is left, and the hashes of what was handed out")
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tenant", "number", "revision"), name="report_number_once"),)
@@ -138,7 +152,7 @@ class ReportFile(TenantModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="files")
     format = models.CharField(max_length=10)
-    file = models.FileField(upload_to="reports/%Y/%m/", max_length=300)
+    file = models.FileField(upload_to=place_of_file, max_length=300)
     media_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64, db_index=True)

@@ -23,14 +23,22 @@ def verify(request: HttpRequest, token: str) -> HttpResponse:
             require_short(request)
         upload = request.FILES.get("file")
         digest = hash_of(upload) if upload is not None else str(request.POST.get("sha256", ""))
-        found = verifying.verify(token, digest)
+        found, misread = _verified(token, digest)
     except ReportNotFound:
         return render(request, "reports/verify.html", {"found": None}, status=404)
     except throttling.TooMany:
         return render(request, "reports/verify.html", {"found": None, "busy": True}, status=429)
     except rest.PayloadTooLarge:
         return render(request, "reports/verify.html", {"found": None}, status=413)
-    return render(request, "reports/verify.html", {"found": found, "digest": digest})
+    return render(request, "reports/verify.html", {"found": found, "digest": digest, "misread": misread}, status=400 if misread else 200)
+
+
+def _verified(token: str, digest: str) -> tuple[verifying.Verdict, bool]:
+    """The verdict; or only which report it is, and that the text that was given is no SHA-256. Raises ReportNotFound."""
+    try:
+        return verifying.verify(token, digest), False
+    except rest.SchemaError:
+        return verifying.verify(token), True
 
 
 def require_short(request: HttpRequest) -> None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from mcp_platform.tenancy.models import Tenant
 from reports.errors import BrandingNotFound, CertificateNotFound, FileNotFound, ReportNotFound, ScheduleNotFound, TemplateNotFound
@@ -20,22 +20,28 @@ from reports.models import (
 
 
 def reports(tenant: Tenant) -> QuerySet[Report]:
-    """Newest first, without their documents."""
-    rows: QuerySet[Report] = (
-        Report.objects.for_tenant(tenant).defer("document").select_related("building__project", "supersedes").prefetch_related("files")
-    )
-    return rows
+    """Newest first, without their documents and without those that were deleted."""
+    rows: QuerySet[Report] = Report.objects.for_tenant(tenant).filter(deleted_at=None).defer("document")
+    return rows.select_related("building__project", "supersedes").prefetch_related("files")
 
 
 def report(tenant: Tenant, report_id: UUID) -> Report:
     """Raises ReportNotFound."""
-    found: Report | None = Report.objects.for_tenant(tenant).select_related("building__project", "template").filter(pk=report_id).first()
+    rows = Report.objects.for_tenant(tenant).filter(pk=report_id, deleted_at=None)
+    found: Report | None = rows.select_related("building__project", "template").first()
     if found is None:
         raise ReportNotFound(report=str(report_id))
     return found
 
 
+def issued() -> Q:
+    """Of reports: those that somebody may hold. What was asked for and never made supersedes nothing."""
+    made = Exists(FileHash.objects.filter(report=OuterRef("pk")))
+    return Q(state=Report.State.READY) | Q(made, state=Report.State.EXPIRED)
+
+
 def revisions(tenant: Tenant, number: str) -> QuerySet[Report]:
+    """Also those that were deleted: their numbers are not given again."""
     rows: QuerySet[Report] = Report.objects.for_tenant(tenant).filter(number=number).defer("document").order_by("revision")
     return rows
 
@@ -84,14 +90,18 @@ def logo_of(made: Report) -> bytes:
 
 
 def verified(token: str, sha256: str = "") -> tuple[Report, str] | None:
-    """The report of a token, and the format of its file that has this hash: "" when none has. For the public: no tenant is asked."""
+    """The report of a token, and which of its files has this hash: "" when none has. For the public: no tenant is asked.
+
+    "content" is the hash that is printed: that of the document, which is the JSON file and an attachment of the PDF too.
+    """
     found: Report | None = Report.objects.filter(verify_token=token).defer("document").prefetch_related("files", "superseded_by").first()
     if found is None:
         return None
     matching = FileHash.objects.filter(sha256=sha256, report__number=found.number, tenant_id=found.tenant_id).select_related("report").first()
     if matching is not None:
         return matching.report, matching.format
-    return found, ""
+    same = revisions(found.tenant, found.number).filter(content_sha256=sha256).first()
+    return (same, "content") if same is not None else (found, "")
 
 
 def policy(tenant: Tenant) -> ReportPolicy:

@@ -9,7 +9,7 @@ from mcp_platform.tenancy.scope import Principal
 from mcp_platform.toolkit import Argument, Prompt, ResourceTemplate, Said, Tool
 from reports import queries
 from reports.core.sections import FORMATS, KINDS
-from reports.errors import ReportNotReady
+from reports.errors import ReportNotFound, ReportNotReady
 from reports.gathering.subjects import READS
 from reports.models import Report
 from reports.services import handing_out, making
@@ -45,11 +45,11 @@ def _request(tenant: Any, arguments: Mapping[str, Any], actor: str) -> dict[str,
 
 
 def _status(tenant: Any, arguments: Mapping[str, Any], _actor: str) -> dict[str, Any]:
-    return shown(queries.report(tenant, _id_of(arguments["report_id"])))
+    return shown(_report(tenant, arguments["report_id"]))
 
 
 def _list(tenant: Any, arguments: Mapping[str, Any], _actor: str) -> dict[str, Any]:
-    rows = queries.reports(tenant)
+    rows = queries.reports(tenant).filter(kind__in=OFFERED)
     if arguments.get("kind"):
         rows = rows.filter(kind=arguments["kind"])
     return {"reports": [shown(row) for row in rows[: arguments.get("limit", 20)]]}
@@ -72,6 +72,14 @@ def shown(report: Report) -> dict[str, Any]:
     }
 
 
+def _report(tenant: Any, report_id: str) -> Report:
+    """Raises ReportNotFound, also where it is of a kind that is not offered here."""
+    found = queries.report(tenant, _id_of(report_id))
+    if found.kind not in OFFERED:
+        raise ReportNotFound(report=report_id)
+    return found
+
+
 def _id_of(text: str) -> UUID:
     try:
         return UUID(text)
@@ -81,7 +89,7 @@ def _id_of(text: str) -> UUID:
 
 def _file(tenant: Any, report_id: str, name: str) -> bytes | str:
     """Raises ReportNotReady while it is being made. Text where the format is text."""
-    report = queries.report(tenant, _id_of(report_id))
+    report = _report(tenant, report_id)
     if report.state != Report.State.READY:
         raise ReportNotReady(report=str(report.pk), state=report.state)
     found = handing_out.download(tenant, report_id=report.pk, name=name, by=_by(tenant, "mcp"))
@@ -94,17 +102,17 @@ def _file(tenant: Any, report_id: str, name: str) -> bytes | str:
 
 def _ready(tenant: Any) -> list[tuple[str, str]]:
     """The newest reports, as JSON: what a model can read."""
-    rows = queries.reports(tenant).filter(state=Report.State.READY, files__format="json").distinct()[:LISTED]
+    rows = queries.reports(tenant).filter(kind__in=OFFERED, state=Report.State.READY, files__format="json").distinct()[:LISTED]
     return [(f"report://{row.pk}/json", f"{row.number} rev. {row.revision}: {row.title}") for row in rows]
 
 
 def _ids(tenant: Any, typed: str) -> list[str]:
     """Of the newest reports."""
-    return [str(pk) for pk in queries.reports(tenant).values_list("pk", flat=True)[:LISTED] if str(pk).startswith(typed)]
+    return [str(pk) for pk in queries.reports(tenant).filter(kind__in=OFFERED).values_list("pk", flat=True)[:LISTED] if str(pk).startswith(typed)]
 
 
 def _summary(tenant: Any, given: Mapping[str, str]) -> Sequence[Said]:
-    report = queries.report(tenant, _id_of(given["report_id"]))
+    report = _report(tenant, given["report_id"])
     readers = given.get("for", "") or "the owner of the building, who is no engineer"
     return (
         Said(
@@ -172,7 +180,7 @@ TOOLS: Final[tuple[Tool | ResourceTemplate | Prompt, ...]] = (
             "properties": {
                 "kind": {"enum": list(OFFERED)},
                 "about": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 200}},
-                "formats": {"type": "array", "items": {"enum": list(FORMATS)}, "uniqueItems": True},
+                "formats": {"type": "array", "items": {"enum": list(FORMATS)}, "maxItems": len(FORMATS)},
                 "locale": {"enum": ["en", "de"]},
             },
             "required": ["about"],
@@ -199,7 +207,7 @@ TOOLS: Final[tuple[Tool | ResourceTemplate | Prompt, ...]] = (
         call=_list,
         input_schema={
             "type": "object",
-            "properties": {"kind": {"enum": list(KINDS)}, "limit": {"type": "integer", "minimum": 1, "maximum": LISTED}},
+            "properties": {"kind": {"enum": list(OFFERED)}, "limit": {"type": "integer", "minimum": 1, "maximum": LISTED}},
             "additionalProperties": False,
         },
         output_schema={"type": "object", "properties": {"reports": {"type": "array", "items": REPORT}}, "required": ["reports"]},

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from conversations import dead
 from conversations.api import hot, shapes
 from conversations.models import DeadTurn, Turn
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 
@@ -57,7 +57,7 @@ class NothingSerializer(shapes.Plain):
 
 
 class DeadTurnFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
-    resolved = django_filters.BooleanFilter(field_name="dead_turn", lookup_expr="isnull", exclude=True, help_text="false: nobody has looked yet")
+    resolved = BooleanFilter(field_name="dead_turn", lookup_expr="isnull", exclude=True, help_text="false: nobody has looked yet")
     kind = django_filters.MultipleChoiceFilter(choices=Turn.Kind.choices, distinct=False)
     flow = django_filters.CharFilter(field_name="conversation__flow_key")
     conversation = django_filters.UUIDFilter(field_name="conversation_id")

@@ -16,7 +16,7 @@ from conversations import bodies, records, rehearsals, replays
 from conversations.core.differences import CAUSES
 from conversations.models import Replay, ReplayedConversation
 from flows.serializers import FlowTestDetailSerializer
-from mcp_platform.rest import SchemaError, check_body, etag_of
+from mcp_platform.rest import BooleanFilter, SchemaError, check_body, etag_of
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 
@@ -176,7 +176,7 @@ class ResultFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     verdict = django_filters.ChoiceFilter(choices=ReplayedConversation.Verdict.choices)
     cause = django_filters.ChoiceFilter(choices=list(CAUSES.items()))
     detail = django_filters.CharFilter()
-    texts_only = django_filters.BooleanFilter()
+    texts_only = BooleanFilter()
 
 
 class ResultsView(GenericAPIView[Any]):

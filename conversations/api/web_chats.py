@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from conversations import channels
 from conversations.models import WebChannel
-from mcp_platform.rest import check_body, etag_of, require_match
+from mcp_platform.rest import BooleanFilter, check_body, etag_of, require_match
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 
@@ -63,7 +63,7 @@ class WebChatSerializer(WebChatFieldsSerializer):
 class WebChatFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter(lookup_expr="icontains")
     flow = django_filters.CharFilter(field_name="flow_id")
-    enabled = django_filters.BooleanFilter()
+    enabled = BooleanFilter()
 
 
 class WebChatsView(GenericAPIView[Any]):

@@ -28,7 +28,7 @@ def perform(ask: Ask) -> Heard:
     server = str(options.get("server", ""))
     sent = Sent(method="MCP", url=f"{server}/{name}", body=ask.values)
     allowed = options.get("tools")
-    if allowed and name not in allowed:
+    if allowed is not None and name not in allowed:
         return failed(f"this integration does not offer the tool {name[:60]}", sent=sent)
     actor = f"integration:{ask.integration.integration_id}"
     try:

@@ -103,7 +103,8 @@ class OutboxWrite:
 class ExposureWrite:
     """A conversation came to where the arms of an experiment differ; kept the first time only, and only if its unit has this arm.
 
-    `fresh`: its flow began in this very step; else the log must show that it began after `since`, in this version (`program`).
+    `fresh`: its flow began in this very step; else the log must show that it began in this version (`program`) after `since` and after its unit
+    got the arm: a conversation that joins later runs in the base, which is the control's own version. Units from before `opened` are not analysed.
     """
 
     experiment: UUID
@@ -115,6 +116,7 @@ class ExposureWrite:
     state: str
     program: str
     since: datetime
+    opened: datetime
     fresh: bool
     outbox: OutboxWrite | None = None
 

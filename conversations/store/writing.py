@@ -140,13 +140,14 @@ _PARTS = (
     " SELECT %s::uuid, %s, %s, %s::timestamptz, false, x.id, x.type, x.data"
     " FROM t, jsonb_to_recordset(%s::jsonb) AS x(n integer, id uuid, type text, data jsonb) ORDER BY x.n)",
     f"x AS (INSERT INTO {EXPOSURES} ({_EXPOSURE_INSERT})"
-    " SELECT a.tenant_id, a.experiment_id, a.id, a.variant_id, %s::uuid, %s::uuid, y.phase, y.state, a.reason <> 'forced', %s::timestamptz, 0,"
+    " SELECT a.tenant_id, a.experiment_id, a.id, a.variant_id, %s::uuid, %s::uuid, y.phase, y.state,"
+    " a.reason <> 'forced' AND a.at >= y.opened, %s::timestamptz, 0,"
     " '{}'::jsonb, false FROM t CROSS JOIN jsonb_to_recordset(%s::jsonb) AS y(experiment uuid, unit_type text, unit_id text, bucket integer,"
-    " variant bigint, phase integer, state text, program text, since timestamptz, fresh boolean)"
+    " variant bigint, phase integer, state text, program text, since timestamptz, opened timestamptz, fresh boolean)"
     f" JOIN {ASSIGNMENTS} a ON a.experiment_id = y.experiment AND a.unit_type = y.unit_type AND a.unit_id = y.unit_id"
     " AND a.bucket_version = y.bucket AND a.variant_id = y.variant"
     f" WHERE y.fresh OR EXISTS (SELECT 1 FROM {EVENTS} b WHERE b.conversation_id = %s::uuid AND b.kind IN {BEGINS} AND b.at >= y.since"
-    " AND b.data->>'program' = y.program) ON CONFLICT DO NOTHING RETURNING experiment_id)",
+    " AND b.at >= a.at AND b.data->>'program' = y.program) ON CONFLICT DO NOTHING RETURNING experiment_id)",
     f"z AS (INSERT INTO {OUTBOX} (tenant_id, key, subject, at, fanned_out, event_id, type, data)"
     " SELECT %s::uuid, %s, %s, %s::timestamptz, false, y.id, y.type, y.data"
     " FROM x JOIN jsonb_to_recordset(%s::jsonb) AS y(experiment uuid, id uuid, type text, data jsonb) ON y.experiment = x.experiment_id)",
@@ -245,6 +246,7 @@ def _exposure_json(one: ExposureWrite) -> dict[str, Any]:
         "state": one.state,
         "program": one.program,
         "since": one.since.isoformat(),
+        "opened": one.opened.isoformat(),
         "fresh": one.fresh,
     }
 
@@ -274,15 +276,15 @@ _LITE_OUTBOX = f"INSERT INTO {OUTBOX} (tenant_id, key, subject, at, fanned_out, 
 # By the names that the event has in its JSON; SQLite's own function reads them.
 _LITE_EXPOSURE = (
     f"INSERT OR IGNORE INTO {EXPOSURES} ({_EXPOSURE_INSERT}) SELECT a.tenant_id, a.experiment_id, a.id, a.variant_id, %s, %s, %s, %s,"
-    f" a.reason <> 'forced', %s, 0, '{{}}', 0 FROM {ASSIGNMENTS} a WHERE a.experiment_id = %s AND a.unit_type = %s AND a.unit_id = %s"
+    f" a.reason <> 'forced' AND a.at >= %s, %s, 0, '{{}}', 0 FROM {ASSIGNMENTS} a WHERE a.experiment_id = %s AND a.unit_type = %s AND a.unit_id = %s"
     f" AND a.bucket_version = %s AND a.variant_id = %s AND (%s OR EXISTS (SELECT 1 FROM {EVENTS} b WHERE b.conversation_id = %s"
-    f" AND b.kind IN {BEGINS} AND b.at >= %s AND json_extract(b.data, '$.program') = %s))"
+    f" AND b.kind IN {BEGINS} AND b.at >= %s AND b.at >= a.at AND json_extract(b.data, '$.program') = %s))"
 )
 
 
 def _expose_sqlite(cursor: Any, write: Write, one: ExposureWrite) -> None:
     conversation, at = column_id(write.conversation_id), _time(write.at)
-    what = [conversation, column_id(write.turn.id), one.phase, one.state, at]
+    what = [conversation, column_id(write.turn.id), one.phase, one.state, _time(one.opened), at]
     whom = [column_id(one.experiment), one.unit_type, one.unit_id, one.bucket_version, one.variant]
     cursor.execute(_LITE_EXPOSURE, [*what, *whom, one.fresh, conversation, _time(one.since), one.program])
     if cursor.rowcount == 1 and one.outbox is not None:

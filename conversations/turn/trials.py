@@ -37,7 +37,11 @@ class Trials:
 
     def exposures(self, row: store.Row, before: Snapshot, step: Step) -> tuple[store.ExposureWrite, ...]:
         """Where this step came to a state in which an arm differs, in the version of its own arm."""
-        programs = {frame.program for frame in (*before.frames, *step.snapshot.frames)}
+        begun = {str(event.data.get("program")) for event in step.events if event.kind in BEGINS}  # also what is over within this step
+        for trial, arm, _ in self.arms:
+            if trial.versions.get(arm) in begun:
+                _exposed.pop(_mark(trial, row), None)  # what was refused because it had begun too early may count now
+        programs = {frame.program for frame in (*before.frames, *step.snapshot.frames)} | begun
         mine = [found for found in self.arms if found[0].versions.get(found[1]) in programs and _mark(found[0], row) not in _exposed]
         if not mine:
             return ()
@@ -112,6 +116,7 @@ def _exposure(row: store.Row, trial: Trial, arm: str, unit: str, step: Step, vis
         state=state,
         program=program,
         since=trial.since,
+        opened=trial.opened,
         fresh=any(event.kind in BEGINS and event.data.get("program") == program for event in step.events),
         outbox=_told(row, trial, arm, state),
     )

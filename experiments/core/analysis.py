@@ -35,7 +35,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """`many`: a unit may have several conversations. `due`: the planned number of units is there (for `fixed`)."""
+    """`many`: a unit may have several conversations. `due`: the planned number of units is there (for all but `sequential`)."""
 
     mode: str = "sequential"
     alpha: float = 0.05
@@ -65,8 +65,15 @@ def analyse(arms: Sequence[Arm], asked: Sequence[Asked], sums: Mapping[tuple[str
 
 
 def sample_ratio(arms: Sequence[Arm]) -> Json:
-    p_value = statistics.sample_ratio_mismatch([arm.exposed for arm in arms], [arm.share for arm in arms])
-    return {"p_value": p_value, "alarm": p_value < statistics.SRM_ALARM, "threshold": statistics.SRM_ALARM}
+    """`p_value` may be looked at all the time, and the alarm follows it; `fixed_p_value` is chi-square's, for a single look."""
+    counts, shares = [arm.exposed for arm in arms], [arm.share for arm in arms]
+    p_value = statistics.sequential_sample_ratio(counts, shares)
+    return {
+        "p_value": p_value,
+        "fixed_p_value": statistics.sample_ratio_mismatch(counts, shares),
+        "alarm": p_value < statistics.SRM_ALARM,
+        "threshold": statistics.SRM_ALARM,
+    }
 
 
 def _metric(one: Asked, arms: Sequence[Arm], control: Arm | None, sums: Mapping[tuple[str, str], Sums], question: Question) -> Json:
@@ -156,7 +163,7 @@ def verdict(metrics: Sequence[Json], ratio: Json, breaches: Sequence[Json], ques
     primary = next((one for one in metrics if one["role"] == PRIMARY), None)
     if primary is None:
         return _says("undecided", "", "There is no primary metric.")
-    if question.mode == "fixed" and not question.due:
+    if question.mode != "sequential" and not question.due:
         return _says("wait", "", "The planned number of units is not there yet; a test that is read early cries wolf.")
     return _of_primary(primary)
 

@@ -5,7 +5,7 @@ Names: `control` and `treatment` are arms, `lift` is relative (0.05 is 5 %), `al
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import erfc, exp, isfinite, log, sqrt
+from math import erfc, exp, isfinite, lgamma, log, sqrt
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from experiments.core.sums import Sums
 
 ALPHA: Final = 0.05
 SRM_ALARM: Final = 0.001
+SRM_CONCENTRATION: Final = 200.0  # units that the planned shares are worth: the larger, the finer and the later is what it finds
 LEAST_SEQUENTIAL: Final = 100  # units in each arm before a confidence sequence says anything
 TUNED_FOR: Final = 1000  # units of both arms together where a confidence sequence is narrowest
 NEAR_ZERO: Final = 2.0  # standard errors
@@ -127,10 +128,19 @@ def _located(arm: Sums, ratio: bool) -> tuple[float, float]:
 
 
 def cuped_theta(arms: Sequence[Sums]) -> float:
-    """How strongly the metric follows its covariate, pooled over the arms so that it cannot take part of the effect with it."""
+    """How strongly the metric follows its covariate, pooled over the arms so that it cannot take part of the effect with it.
+
+    Of a unit's linearised ratio (y - R d) / mean d, which is y - mean y where every d is 1.
+    """
     weight = [max(arm.n - 1, 0.0) for arm in arms]
     spread = sum(w * arm.variance_x for w, arm in zip(weight, arms, strict=True))
-    return sum(w * arm.covariance_xy for w, arm in zip(weight, arms, strict=True)) / spread if spread > 0 else 0.0
+    shared = sum(w * (arm.covariance_xy - arm.ratio * arm.covariance_xd) / _parts(arm) for w, arm in zip(weight, arms, strict=True))
+    return shared / spread if spread > 0 else 0.0
+
+
+def _parts(arm: Sums) -> float:
+    """The mean denominator of a unit."""
+    return arm.d / arm.n if arm.n and arm.d else 1.0
 
 
 def cuped(arms: Sequence[Sums]) -> list[Sums]:
@@ -142,9 +152,13 @@ def cuped(arms: Sequence[Sums]) -> list[Sums]:
 
 
 def _adjusted(arm: Sums, theta: float, centre: float) -> Sums:
-    y = arm.y - theta * (arm.x - arm.n * centre)
-    yy = arm.yy - 2 * theta * (arm.xy - centre * arm.y) + theta**2 * (arm.xx - 2 * centre * arm.x + arm.n * centre**2)
-    return Sums(n=arm.n, y=y, yy=yy, d=arm.d, dd=arm.dd, yd=arm.yd, x=arm.x, xx=arm.xx, xy=arm.xy)
+    """Every unit's y less `slope` times its distance from the centre: that takes theta times the distance of the means out of the ratio."""
+    slope = theta * _parts(arm)
+    y = arm.y - slope * (arm.x - arm.n * centre)
+    yy = arm.yy - 2 * slope * (arm.xy - centre * arm.y) + slope**2 * (arm.xx - 2 * centre * arm.x + arm.n * centre**2)
+    yd = arm.yd - slope * (arm.xd - centre * arm.d)
+    xy = arm.xy - slope * (arm.xx - centre * arm.x)
+    return Sums(n=arm.n, y=y, yy=yy, d=arm.d, dd=arm.dd, yd=yd, x=arm.x, xx=arm.xx, xy=xy, xd=arm.xd)
 
 
 def sequence_reach(units: float, spread: float, alpha: float = ALPHA, tuned_for: float = TUNED_FOR) -> float:
@@ -234,6 +248,23 @@ def sample_ratio_mismatch(counts: Sequence[float], weights: Sequence[float]) -> 
     from scipy.special import chdtrc
 
     return float(chdtrc(len(used) - 1, sum((count - hoped) ** 2 / hoped for count, hoped in used)))
+
+
+def sequential_sample_ratio(counts: Sequence[float], weights: Sequence[float], concentration: float = SRM_CONCENTRATION) -> float:
+    """The same, however often one looks: 1 over the Bayes factor of shares drawn from a Dirichlet around the planned ones against these themselves.
+
+    The chance that it ever falls below alpha is at most alpha (Lindon and Malek, arXiv:2011.03567).
+    """
+    whole = sum(weights)
+    used = [(count, weight / whole) for count, weight in zip(counts, weights, strict=False) if weight > 0]
+    total = sum(count for count, _ in used)
+    if total <= 0 or len(used) < 2:
+        return 1.0
+    factor = lgamma(concentration) - lgamma(concentration + total)
+    for count, share in used:
+        prior = concentration * share
+        factor += lgamma(prior + count) - lgamma(prior) - count * log(share)
+    return min(exp(-max(min(factor, 700.0), -700.0)), 1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -19,11 +19,12 @@ class Sums:
     x: float = 0
     xx: float = 0
     xy: float = 0
+    xd: float = 0
 
     @classmethod
     def of(cls, y: float, d: float = 1.0, x: float = 0.0) -> Self:
         """One unit."""
-        return cls(1, y, y * y, d, d * d, y * d, x, x * x, x * y)
+        return cls(1, y, y * y, d, d * d, y * d, x, x * x, x * y, x * d)
 
     @classmethod
     def from_json(cls, held: Mapping[str, float]) -> Self:
@@ -67,6 +68,10 @@ class Sums:
     @property
     def covariance_xy(self) -> float:
         return _covariance(self.n, self.x, self.y, self.xy)
+
+    @property
+    def covariance_xd(self) -> float:
+        return _covariance(self.n, self.x, self.d, self.xd)
 
     @property
     def variance_x(self) -> float:

@@ -32,7 +32,8 @@ class Trial:
     unit: str
     bucket_version: int
     phase: int
-    since: datetime
+    opened: datetime  # the phase
+    since: datetime  # who takes part has been served without a break
     versions: Mapping[str, str]
     arms: Mapping[str, str]
     rows: Mapping[str, int]  # primary keys of variants, by arm
@@ -73,6 +74,7 @@ def trial_of(row: Experiment) -> Trial:
     """Made ready from its row, whatever state it is in."""
     variants: list[Variant] = list(row.variants.all())
     forces: list[Force] = list(row.forces.all())
+    opened = row.started_at or row.created_at
     return Trial(
         id=row.pk,
         key=row.key,
@@ -83,7 +85,8 @@ def trial_of(row: Experiment) -> Trial:
         unit=row.unit,
         bucket_version=row.bucket_version,
         phase=row.phase,
-        since=row.started_at or row.created_at,
+        opened=opened,
+        since=max(filter(None, (opened, row.starts_at, row.resumed_at))),
         versions={one.key: str(one.version_id) for one in variants if one.version_id},
         arms={str(one.version_id): one.key for one in variants if one.version_id},
         rows={one.key: one.pk for one in variants},

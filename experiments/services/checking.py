@@ -9,7 +9,15 @@ from experiments.models import Experiment, ExperimentMetric
 Fault = dict[str, Any]
 TOLERANCE = 0.01  # of percentages
 MOST_VARIANTS = 20
-FIXED_WHILE_RUNNING = ("seed", "hash_version", "unit", "allocation", "targeting", "namespace", "namespace_start", "namespace_end", "holdout", "alpha")
+REBASE, RAMP = "rebase it for another phase", "ramp it"
+# Once somebody was assigned, what shares people out, where, and how the answer is read stay; with what to do instead.
+FIXED_WHILE_RUNNING: Mapping[str, str] = dict.fromkeys(
+    (
+        "kind", "flow", "environment", "subject", "seed", "hash_version", "unit", "allocation", "targeting", "namespace", "namespace_start",
+        "namespace_end", "holdout", "starts_at", "stats_mode", "alpha", "power", "minimum_effect", "baseline", "metrics",
+    ),
+    REBASE,
+) | {"coverage": RAMP}  # fmt: skip
 
 
 def fault(path: str, code: str, message: str, expected: str = "") -> Fault:
@@ -78,10 +86,21 @@ def of_change(row: Experiment, fields: Mapping[str, Any]) -> list[Fault]:
     """What may not change any more once somebody has been assigned."""
     started = row.state not in (Experiment.State.DRAFT, Experiment.State.VALIDATED)
     found = [
-        fault(f"$.{name}", "fixed", "is fixed once the experiment has run", "rebase it for another phase")
-        for name in FIXED_WHILE_RUNNING
-        if started and name in fields and fields[name] != getattr(row, name)
+        fault(f"$.{name}", "fixed", "is fixed once the experiment has run", instead)
+        for name, instead in FIXED_WHILE_RUNNING.items()
+        if started and name in fields and fields[name] != _held(row, name)
     ]
     if started and row.allocation not in (Experiment.Allocation.WEIGHTED, Experiment.Allocation.BANDIT) and "variants" in fields:
         found.append(fault("$.variants", "fixed", "are fixed once the experiment has run", "allocation `weighted` for weights that move"))
     return found
+
+
+def _held(row: Experiment, name: str) -> Any:
+    if name != "metrics":
+        return getattr(row, name)
+    return plain_metrics({"metric": one.metric.key, "role": one.role, "margin": one.margin} for one in row.metrics.select_related("metric"))
+
+
+def plain_metrics(metrics: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, float]]:
+    """So that two lists of them can be compared."""
+    return sorted((one["metric"], str(one["role"]), float(one.get("margin", 0.0))) for one in metrics)

@@ -63,7 +63,7 @@ def experiments_behind() -> list[tuple[UUID, UUID]]:
     rows = Experiment.objects.filter(state__in=(Experiment.State.RUNNING, Experiment.State.PAUSED, Experiment.State.STOPPED))
     stale = rows.filter(Q(counted_at=None) | Q(counted_at__lt=timezone.now() - FRESH)).filter(started_at__isnull=False)
     still = stale.exclude(state=Experiment.State.STOPPED, stopped_at__lt=timezone.now() - QUIET)
-    return list(still.order_by("counted_at").values_list("tenant_id", "pk")[:200])
+    return list(still.order_by(F("counted_at").asc(nulls_first=True)).values_list("tenant_id", "pk")[:200])
 
 
 def count(tenant: Tenant, *, key: str | UUID) -> dict[str, Any]:
@@ -105,12 +105,13 @@ def _due_for_a_look(now: datetime) -> Q:
 
 
 def _mark(found: list[Exposure], moved: list[Exposure], outcomes: Mapping[UUID, Outcome]) -> None:
+    now = timezone.now()
     for one in moved:
-        one.seq = outcomes[one.conversation_id].seq
-    ids = [one.pk for one in found]
-    Exposure.objects.bulk_update(moved, ["seq", "counted"], batch_size=200)
-    Exposure.objects.filter(pk__in=ids).update(looked_at=timezone.now())  # by the clock that asks, or the loop might not end
-    Exposure.objects.filter(pk__in=ids, at__lt=timezone.now() - QUIET).exclude(pk__in=[one.pk for one in moved]).update(settled=True)
+        one.seq, one.moved_at = outcomes[one.conversation_id].seq, now
+    seen = Exposure.objects.filter(pk__in=[one.pk for one in found])
+    Exposure.objects.bulk_update(moved, ["seq", "counted", "moved_at"], batch_size=200)
+    seen.update(looked_at=timezone.now())  # by the clock that asks, or the loop might not end
+    seen.filter(Q(moved_at__lt=now - QUIET) | Q(moved_at=None, at__lt=now - QUIET)).update(settled=True)
 
 
 def _add(tenant: Tenant, row: Experiment, moved: list[Exposure], outcomes: Mapping[UUID, Outcome]) -> None:
@@ -135,6 +136,19 @@ def _add(tenant: Tenant, row: Experiment, moved: list[Exposure], outcomes: Mappi
         variant = mine[0].variant_id
         for name, sums in _unit_sums(counts[unit].values(), before[unit]).items():
             difference[variant, name] += sums
+    _write(tenant, row, difference)
+
+
+def withdraw(tenant: Tenant, row: Experiment, unit: str) -> None:
+    """Take what a unit did out of the sums, and analyse it no more. Called with the experiment locked, which is saved afterwards."""
+    exposures = Exposure.objects.for_tenant(tenant).filter(experiment=row, assignment__unit_id=unit, analysed=True)
+    difference: dict[tuple[int, str], Sums] = defaultdict(Sums)
+    for mine in _units(tenant, list(exposures.filter(phase=row.phase))).values():
+        before = {name: float(value) for name, value in mine[0].assignment.before.items()}
+        for name, sums in _unit_sums([_plain(one.counted) for one in mine], before).items():
+            difference[mine[0].variant_id, name] -= sums
+    exposures.update(analysed=False)
+    row.count_rev += 1  # who counts at this moment begins again
     _write(tenant, row, difference)
 
 
@@ -245,7 +259,7 @@ def _due(row: Experiment, arms: list[Arm]) -> bool:
     """Whether a test at the end may be read: the planned units are there, or it is over."""
     if row.state in (Experiment.State.STOPPED, Experiment.State.DECIDED) or (row.ends_at and timezone.now() >= row.ends_at):
         return True
-    return row.stats_mode == Experiment.Mode.FIXED and min((arm.exposed for arm in arms), default=0) >= sizing(row)["units_per_arm"]
+    return row.stats_mode != Experiment.Mode.SEQUENTIAL and min((arm.exposed for arm in arms), default=0) >= sizing(row)["units_per_arm"]
 
 
 def asked_of(one: ExperimentMetric) -> Asked:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from experiments import queries
 from experiments.core import power
@@ -58,7 +59,8 @@ def change(tenant: Tenant, *, key: Key, fields: Mapping[str, Any], expected_rev:
     with transaction.atomic():
         row = locked(tenant, key, expected_rev)
         require(row, (State.DRAFT, State.VALIDATED, State.RUNNING, State.PAUSED), "changed")
-        faults = checking.of_change(row, {**given, **({"variants": 1} if "variants" in fields else {})})
+        asked = {"metrics": checking.plain_metrics(fields["metrics"])} if "metrics" in fields else {}
+        faults = checking.of_change(row, {**given, **asked, **({"variants": 1} if "variants" in fields else {})})
         faults += checking.of_fields({**_columns(row), **given})
         faults += checking.of_variants(fields["variants"]) if "variants" in fields else []
         faults += checking.of_metrics(fields["metrics"]) if "metrics" in fields else []
@@ -69,8 +71,8 @@ def change(tenant: Tenant, *, key: Key, fields: Mapping[str, Any], expected_rev:
         if "variants" in fields and row.state in (State.DRAFT, State.VALIDATED):
             _put_variants(row, fields["variants"])
         elif "variants" in fields:
-            _put_weights(row, fields["variants"])
-        if "metrics" in fields:
+            _put_weights(row, fields["variants"], by)
+        if "metrics" in fields and row.state in (State.DRAFT, State.VALIDATED):
             _put_metrics(row, fields["metrics"])
         if row.state == State.VALIDATED and {"variants", "flow", "environment"} & fields.keys():
             row.state = State.DRAFT
@@ -112,13 +114,19 @@ def _put_variants(row: Experiment, variants: list[Mapping[str, Any]]) -> None:
         Variant.objects.create(tenant_id=row.tenant_id, experiment=row, position=position, model=model, **given)
 
 
-def _put_weights(row: Experiment, variants: list[Mapping[str, Any]]) -> None:
-    """Percentages only: whoever has a variant keeps it."""
+def _put_weights(row: Experiment, variants: list[Mapping[str, Any]], by: By) -> None:
+    """Percentages only: whoever has a variant keeps it. Others count from now on, in a phase of their own, or two plans would be mixed up in its
+    numbers; a bandit's shares move anyway."""
     held = {one.key: one for one in row.variants.all()}
     if held.keys() != {one["key"] for one in variants}:
         raise PlanRefused(errors=[fault("$.variants", "fixed", "may change their percentages only", ", ".join(held))])
-    for one in variants:
+    moved = [one for one in variants if held[one["key"]].percentage != one["percentage"]]
+    for one in moved:
         Variant.objects.filter(pk=held[one["key"]].pk).update(percentage=one["percentage"])
+    if moved and row.allocation == Experiment.Allocation.WEIGHTED:
+        note(row, "weights", reason=f"phase {row.phase} ends: " + ", ".join(f"{one['key']} {one['percentage']:g} %" for one in variants), by=by)
+        row.phase += 1
+        row.started_at, row.findings = timezone.now(), {}
 
 
 def _put_metrics(row: Experiment, metrics: list[Mapping[str, Any]]) -> None:

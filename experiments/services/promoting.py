@@ -77,7 +77,10 @@ def archive(tenant: Tenant, *, key: Key, by: By) -> Experiment:
 
 
 def verify_decisions(row: Experiment) -> int | None:
-    """The number of the first decision that was tampered with; None when the chain holds."""
+    """The number of the first decision that was tampered with or is missing; None when the chain holds."""
     rows = list(queries.decisions(row))
     place = chain.broken_at((content(one), one.previous_digest, one.digest) for one in rows)
-    return None if place is None else rows[place].number
+    if place is not None:
+        return rows[place].number
+    anchor = Experiment.objects.filter(pk=row.pk).values_list("decision_count", "decision_digest").get()
+    return None if anchor == (len(rows), rows[-1].digest if rows else "") else len(rows) + 1

@@ -72,6 +72,8 @@ def note(row: Experiment, verdict: str, *, variant: str = "", reason: str = "", 
     )
     made.digest = chain.digest(content(made), made.previous_digest)
     made.save()
+    row.decision_count, row.decision_digest = made.number, made.digest
+    row.save(update_fields=("decision_count", "decision_digest"))
     return made
 
 

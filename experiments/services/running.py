@@ -10,8 +10,11 @@ from django.utils import timezone
 
 from experiments import queries
 from experiments.core import statistics
-from experiments.errors import NotInThisState, Overlaps, RampRefused, TestingIsOff, VariantNotFound
-from experiments.models import Experiment, Force
+from experiments.core.assign import Reason
+from experiments.errors import NotInThisState, Overlaps, PlanRefused, RampRefused, TestingIsOff, VariantNotFound
+from experiments.models import Assignment, Experiment, Force
+from experiments.services.checking import fault
+from experiments.services.counting import withdraw
 from experiments.services.planning import require_base
 from experiments.services.rows import Key, locked, note, require, saved, tell
 from mcp_platform.tenancy.models import Tenant
@@ -22,12 +25,14 @@ RUNS = (State.RUNNING, State.PAUSED)
 
 
 def start(tenant: Tenant, *, key: Key, expected_rev: int | None = None, by: By) -> Experiment:
-    """Raises NotInThisState, BaseHasMoved, Overlaps, TestingIsOff."""
+    """Raises NotInThisState, BaseHasMoved, Overlaps, TestingIsOff; PlanRefused for a kind that no turn asks about yet."""
     if not settings.ENABLE_AB_TESTING:
         raise TestingIsOff
     with transaction.atomic():
         row = locked(tenant, key, expected_rev)
         require(row, (State.VALIDATED,), "started")
+        if row.kind != Experiment.Kind.FLOW:
+            raise PlanRefused(errors=[fault("$.kind", "kind", "cannot run yet: models are not shared out by experiments", Experiment.Kind.FLOW)])
         require_base(row)
         _require_alone(row)
         now = timezone.now()
@@ -55,6 +60,7 @@ def pause(tenant: Tenant, *, key: Key, by: By) -> Experiment:
 
 
 def resume(tenant: Tenant, *, key: Key, by: By) -> Experiment:
+    """What began during the pause ran in the base, whatever its unit's arm, and is never exposed."""
     return _move(tenant, key, (State.PAUSED,), State.RUNNING, "resumed", by)
 
 
@@ -63,6 +69,8 @@ def _move(tenant: Tenant, key: Key, before: tuple[str, ...], after: str, deed: s
         row = locked(tenant, key)
         require(row, before, deed)
         row.state = after
+        if after == State.RUNNING:
+            row.resumed_at = timezone.now()
         return saved(row, by=by, deed=deed, changes={"state": after})
 
 
@@ -115,7 +123,7 @@ def next_step(row: Experiment) -> Mapping[str, Any] | None:
 
 
 def force(tenant: Tenant, *, key: Key, unit: str, variant: str, by: By) -> Force:
-    """Let a unit (a user's or conversation's own name) see a variant. It is logged, and what it does is never analysed."""
+    """Let a unit (a user's or conversation's own name) see a variant. It is logged, and what it does and did is never analysed."""
     with transaction.atomic():
         row = locked(tenant, key)
         if row.state in (State.DECIDED, State.ARCHIVED):
@@ -125,13 +133,16 @@ def force(tenant: Tenant, *, key: Key, unit: str, variant: str, by: By) -> Force
             raise VariantNotFound(variant=variant)
         values = {"tenant_id": row.tenant_id, "variant": chosen, "by": actor_of(by)[:200]}
         made, _ = Force.objects.update_or_create(experiment=row, unit_id=unit, defaults=values)
+        withdraw(tenant, row, unit)
         saved(row, by=by, deed="force", changes={"unit": unit, "variant": variant})
     return made
 
 
 def unforce(tenant: Tenant, *, key: Key, unit: str, by: By) -> None:
+    """From now on the unit gets what everybody would get."""
     with transaction.atomic():
         row = locked(tenant, key)
         row.forces.filter(unit_id=unit).delete()
+        Assignment.objects.for_tenant(tenant).filter(experiment=row, unit_id=unit, reason=Reason.FORCED).delete()
         saved(row, by=by, deed="unforce", changes={"unit": unit})
     queries.forget(tenant.pk)

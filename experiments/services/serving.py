@@ -28,13 +28,10 @@ def features(tenant: Tenant, *, environment: str = "") -> dict[str, Any]:
 
 
 def _feature(row: Experiment) -> dict[str, Any]:
-    """Forced units first, those that are held out next, then the experiment. Its dates are the server's business: outside them it is not served."""
+    """Those that are held out first, then the experiment. Its dates are the server's business: outside them it is not served. So are forced units:
+    who may read what runs need not learn who they are."""
     trial = trial_of(row)
     plan = trial.plan
-    forced: dict[str, list[str]] = {}
-    for unit, arm in trial.forced.items():
-        forced.setdefault(arm, []).append(unit)
-    rules: list[dict[str, Any]] = [{"condition": {"id": {"$in": sorted(units)}}, "force": arm} for arm, units in sorted(forced.items())]
     rule: dict[str, Any] = {
         "key": row.key,
         "variations": [arm.key for arm in plan.arms],
@@ -60,4 +57,4 @@ def _feature(row: Experiment) -> dict[str, Any]:
         rule["filters"] = filters
     elif plan.namespace is not None:
         rule["namespace"] = list(plan.namespace)
-    return {"defaultValue": None, "rules": [*rules, rule]}
+    return {"defaultValue": None, "rules": [rule]}

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from experiments import queries
 from experiments.core import bandit
-from experiments.core.metrics import Shape
+from experiments.core.metrics import Shape, is_ratio
 from experiments.core.sums import Sums
 from experiments.models import Experiment, ExperimentMetric, MetricSnapshot, Variant
 from experiments.services.counting import asked_of, count
@@ -35,7 +35,8 @@ def watch(tenant: Tenant, *, key: str | UUID) -> str:
         stop(tenant, key=row.pk, reason="Its time is over.", code="ended", by=None)
         return "ended"
     if row.allocation == Experiment.Allocation.BANDIT and found["exposed"] >= LEAST_BANDIT:
-        return _move_weights(tenant, row)
+        moved = _move_weights(tenant, row)
+        return _step(tenant, row) or moved
     return _step(tenant, row)
 
 
@@ -61,8 +62,9 @@ def _move_weights(tenant: Tenant, row: Experiment) -> str:
     variants: list[Variant] = list(row.variants.all())
     arms = [_sums(row, one, asked.metric.key) for one in variants]
     seed = zlib.crc32(repr([arm.to_json() for arm in arms]).encode())
-    share = asked.metric.kind.shape is Shape.SHARE and not row.many
-    weights = bandit.thompson(arms, seed=seed, share=share, higher_is_better=asked.metric.better_up)
+    ratio = is_ratio(asked.metric, many=row.many)
+    share = asked.metric.kind.shape is Shape.SHARE and not ratio
+    weights = bandit.thompson(arms, seed=seed, share=share, ratio=ratio, higher_is_better=asked.metric.better_up)
     if all(abs((one.weight or 0.0) - weight) < 0.005 for one, weight in zip(variants, weights, strict=True)):
         return ""
     with transaction.atomic():

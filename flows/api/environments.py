@@ -13,13 +13,13 @@ from flows import serializers as shapes
 from flows.api import manners
 from flows.api.manners import CONFLICT, GONE
 from flows.models import Environment
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.tenancy.authenticators import principal_of
 
 
 class EnvironmentFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter()
-    is_default = django_filters.BooleanFilter()
+    is_default = BooleanFilter()
 
 
 class EnvironmentsView(manners.Rows):

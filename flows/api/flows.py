@@ -17,7 +17,7 @@ from flows import serializers as shapes
 from flows.api import manners
 from flows.api.manners import CONFLICT, GONE, IF_MATCH, IF_MATCH_OPTIONAL, REFUSED, STALE, STALE_IF_SENT, body_of, expected_rev, tagged
 from flows.models import Flow, FlowVersion
-from mcp_platform.rest import check_body, etag_of
+from mcp_platform.rest import BooleanFilter, check_body, etag_of
 from mcp_platform.tenancy.authenticators import principal_of
 
 EXAMPLE: dict[str, Any] = {
@@ -57,9 +57,9 @@ PROBLEM_EXAMPLE = OpenApiExample(
 class FlowFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     flow_id = django_filters.CharFilter()
     name = django_filters.CharFilter(lookup_expr="icontains")
-    archived = django_filters.BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
-    published = django_filters.BooleanFilter(field_name="latest_version", lookup_expr="isnull", exclude=True)
-    has_problems = django_filters.BooleanFilter(field_name="problem_count", lookup_expr="gt", method="with_problems")
+    archived = BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
+    published = BooleanFilter(field_name="latest_version", lookup_expr="isnull", exclude=True)
+    has_problems = BooleanFilter(field_name="problem_count", lookup_expr="gt", method="with_problems")
     environment = django_filters.CharFilter(field_name="pointers__environment__name", help_text="Only flows that run there")
     updated_since = django_filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
 

@@ -18,7 +18,7 @@ from flows.api.manners import CONFLICT, GONE, IF_MATCH, REFUSED, STALE, body_of,
 from flows.core import verdicts
 from flows.models import FlowTest
 from flows.services.testing import Ran, Report
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.tenancy.authenticators import principal_of
 
 EXAMPLE = OpenApiExample(
@@ -30,8 +30,8 @@ EXAMPLE = OpenApiExample(
 
 class TestFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter(lookup_expr="icontains")
-    enabled = django_filters.BooleanFilter()
-    passed = django_filters.BooleanFilter(help_text="In the last run")
+    enabled = BooleanFilter()
+    passed = BooleanFilter(help_text="In the last run")
     locale = django_filters.CharFilter()
 
 

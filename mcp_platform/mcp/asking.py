@@ -16,7 +16,7 @@ KEY = "mcp_platform.asked"  # in the ASGI scope
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """`entry` is the tool that is called, when there is one of this name for this tenant at this address."""
+    """`entry` is the tool that is called, when there is one of this name for this tenant at this address; `size` the bytes of the body."""
 
     principal: Principal
     path: str
@@ -25,6 +25,7 @@ class Asked:
     method: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     entry: "Entry | None" = None
+    size: int = 0
 
     @property
     def tenant(self) -> Tenant:

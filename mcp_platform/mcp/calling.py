@@ -2,18 +2,19 @@
 
 import asyncio
 import functools
-import hashlib
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
-from mcp_platform import errors, observability, toolkit
+from mcp_platform import observability, rest, toolkit
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.mcp import threads
 from mcp_platform.mcp.asking import Asked
@@ -28,6 +29,8 @@ log = observability.logger(__name__)
 
 MOST_REPORTS = 1000  # of progress, waiting to be sent
 MOST_FAULTS = 20
+MOST_AT_ONCE = 16 * 1024  # bytes of a request that are looked at on the event loop
+TOLD_SECONDS = 5.0  # for a slow client to take the last reports of progress
 OUTCOMES: Mapping[Kind, Call.Outcome] = {
     Kind.DENIED: Call.Outcome.DENIED,
     Kind.BROKEN: Call.Outcome.FAILED,
@@ -64,15 +67,23 @@ async def perform(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell
     try:
         if entry.upstream is not None:
             return Done(data=await _sent_on(asked, entry, arguments, tell))
-        check(entry, arguments)
         return Done(data=await _work(asked, entry, arguments, tell))
-    except PlatformError as error:
-        return Done(error=error)
-    except TimeoutError:
-        return Done(error=CallTookTooLong(seconds=settings.MCP_CALL_TIMEOUT_SECONDS))
-    except Exception:  # a tool's own fault must not end the session
-        log.exception("tool_failed", tool=entry.name)
-        return Done(error=ToolFailed(f"The tool {entry.name} failed; the correlation id is {asked.correlation_id}."))
+    except Exception as fault:  # noqa: BLE001  a tool's own fault must not end the session
+        return Done(error=as_error(fault, f"The tool {entry.name}", asked.correlation_id))
+
+
+def as_error(fault: Exception, what: str, correlation_id: str) -> PlatformError:
+    """Ours as they are, a database that does not answer as what passes, and of everything else nothing but the correlation id.
+
+    `what` failed, as a sentence begins.
+    """
+    if isinstance(fault, TimeoutError):
+        return CallTookTooLong(seconds=settings.MCP_CALL_TIMEOUT_SECONDS)
+    known = rest.as_platform_error(fault)
+    if known is not None:
+        return known
+    log.error("tool_failed", what=what, exc_info=fault)
+    return ToolFailed(f"{what} failed; the correlation id is {correlation_id}.")
 
 
 async def _sent_on(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell: Tell | None) -> Answer:
@@ -89,22 +100,25 @@ async def _sent_on(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tel
 
 async def _work(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell: Tell | None) -> Any:
     assert entry.tool is not None
-    if entry.tool.instant:
-        return entry.tool.call(asked.tenant, arguments, asked.actor)
-    work = entry.tool.call
+    if entry.tool.instant and asked.size <= MOST_AT_ONCE:
+        return _called(entry, asked, arguments)
     watch = Watch(asyncio.get_running_loop(), tell)
-    async with threads.turnstile(str(asked.tenant.pk)):
-        try:
-            async with asyncio.timeout(settings.MCP_CALL_TIMEOUT_SECONDS):
-                return await threads.run(functools.partial(_watched, watch, work), asked.tenant, arguments, asked.actor)
-        finally:
-            watch.leave()
-            await watch.told()
+    try:
+        return await threads.work(str(asked.tenant.pk), _watched, watch, entry, asked, arguments)
+    finally:
+        watch.leave()
+        await watch.told()
 
 
-def _watched(watch: "Watch", work: Callable[..., Any], *args: Any) -> Any:
+def _watched(watch: "Watch", entry: Entry, asked: Asked, arguments: Mapping[str, Any]) -> Any:
     with toolkit.watched(watch):
-        return work(*args)
+        return _called(entry, asked, arguments)
+
+
+def _called(entry: Entry, asked: Asked, arguments: Mapping[str, Any]) -> Any:
+    assert entry.tool is not None
+    check(entry, arguments)
+    return entry.tool.call(asked.tenant, arguments, asked.actor)
 
 
 class Watch:
@@ -127,10 +141,17 @@ class Watch:
         self._left.set()
 
     async def told(self) -> None:
-        """Every report has been sent: none may follow the answer."""
-        if self._sending is not None:
-            await self._reports.put(None)
-            await self._sending
+        """Every report has been sent, or the client has been too slow for them: none may follow the answer."""
+        if self._sending is None:
+            return
+        try:
+            async with asyncio.timeout(TOLD_SECONDS):
+                await self._reports.put(None)
+                await self._sending
+        except TimeoutError:
+            log.info("progress_untold", waiting=self._reports.qsize())
+        finally:
+            self._sending.cancel()
 
     def _put(self, report: tuple[float, float | None, str]) -> None:
         if self._sending is None:
@@ -140,16 +161,21 @@ class Watch:
 
     async def _send(self) -> None:
         assert self._tell is not None
-        while (report := await self._reports.get()) is not None:
-            await self._tell(*report)
+        try:
+            while (report := await self._reports.get()) is not None:
+                await self._tell(*report)
+        except Exception as fault:  # noqa: BLE001  the client has gone: what the tool gives is not worth less for that
+            log.info("progress_untold", fault=repr(fault))
+            while await self._reports.get() is not None:
+                pass
 
 
 def check(entry: Entry, arguments: Mapping[str, Any]) -> None:
-    """Raises ArgumentsRefused with every fault: {path, message, expected}."""
+    """Raises ArgumentsRefused with the first faults: {path, message, expected}. It takes long for much: call it in a thread."""
     validator = _validator(entry.name, json.dumps(entry.input_schema, sort_keys=True))
     faults = [
         {"path": fault.json_path, "message": fault.message[:300], "expected": _expected(fault)}
-        for fault in sorted(validator.iter_errors(dict(arguments)), key=lambda one: one.json_path)[:MOST_FAULTS]
+        for fault in sorted(islice(validator.iter_errors(dict(arguments)), MOST_FAULTS), key=lambda one: one.json_path)
     ]
     if faults:
         told = "; ".join(f"{fault['path']}: {fault['message']}" for fault in faults)
@@ -158,9 +184,26 @@ def check(entry: Entry, arguments: Mapping[str, Any]) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _validator(_name: str, schema: str) -> Any:
+    from jsonschema import Draft202012Validator, validators
+
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, {"uniqueItems": _each_once, "items": _items})(json.loads(schema))
+
+
+def _each_once(_validator: Any, wanted: bool, items: Any, _schema: Mapping[str, Any]) -> Iterator[Any]:
+    """In place of the library's, which compares each with each."""
+    from jsonschema import ValidationError
+
+    if wanted and isinstance(items, list) and len({json.dumps(one, sort_keys=True) for one in items}) != len(items):
+        yield ValidationError("has items that occur twice")
+
+
+def _items(validator: Any, each: Any, items: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Of a list that is too long, no item is looked at."""
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(json.loads(schema))
+    if not isinstance(items, list) or len(items) <= schema.get("maxItems", len(items)):
+        yield from Draft202012Validator.VALIDATORS["items"](validator, each, items, schema)
 
 
 def _expected(fault: Any) -> str:
@@ -205,7 +248,7 @@ async def record(
         correlation_id=asked.correlation_id[:80],
     )
     if changes or not ledger.note(row):
-        await threads.look(write, row)
+        await threads.at(threads.Pool.ROWS, functools.partial(write, row))
 
 
 def _storable(text: str, longest: int) -> str:
@@ -213,8 +256,5 @@ def _storable(text: str, longest: int) -> str:
 
 
 def _digest(arguments: Any) -> str:
-    return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest() if arguments else ""
-
-
-def as_error(fault: BaseException) -> PlatformError:
-    return fault if isinstance(fault, PlatformError) else errors.Broken()
+    """Of equal arguments the same; with a key of this server, so that nobody who reads the rows can try out what they were."""
+    return salted_hmac(_digest.__qualname__, json.dumps(arguments, sort_keys=True, default=str), algorithm="sha256").hexdigest() if arguments else ""

@@ -16,6 +16,7 @@ from flows.errors import EnvironmentNotFound
 from mcp_platform import toolkit
 from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.core import names, questions, uris
+from mcp_platform.mcp.errors import ArgumentsRefused
 from mcp_platform.orchestrator.services import offers
 from mcp_platform.orchestrator.services.offers import Offered
 from mcp_platform.tenancy.models import Tenant
@@ -90,7 +91,7 @@ def of_flow(flow: Flow) -> Entry:
         title=flow.name,
         description=(flow.description or f"Runs the flow {flow.name}.") + " It asks back for what is missing.",
         scope=TALK,
-        input_schema={**schema, "properties": {**_CONTINUING, **schema["properties"]}, "additionalProperties": False},
+        input_schema={**schema, "properties": {**schema["properties"], **_CONTINUING}, "additionalProperties": False},
         output_schema=FLOW_RESULT,
         source="flow",
         flow=flow,
@@ -250,8 +251,24 @@ def _reading(template: ResourceTemplate, values: Mapping[str, str]) -> Callable[
     return lambda tenant: template.read(tenant, values)
 
 
-def as_uuid(text: str) -> UUID | None:
+def going_on(arguments: Mapping[str, Any]) -> tuple[UUID | None, str | None]:
+    """(the conversation that a call of a flow goes on with, what is said in it); None: it begins one, it only looks.
+
+    Nothing of a call is left out in silence, least of all by beginning another conversation. Raises ArgumentsRefused.
+    """
+    given, said = arguments.get(CONTINUE), arguments.get(SAY)
+    if given is None:
+        if said is not None:
+            raise _refused(SAY, f"there is nobody to say it to without {CONTINUE}")
+        return None, None
+    others = sorted(set(arguments) - {CONTINUE, SAY})
+    if others:
+        raise _refused(others[0], f"the conversation has begun: answer its question with {SAY}")
     try:
-        return UUID(text)
-    except ValueError:
-        return None
+        return UUID(str(given)), None if said is None else str(said)
+    except ValueError as fault:
+        raise _refused(CONTINUE, "is no id of a conversation") from fault
+
+
+def _refused(name: str, message: str) -> ArgumentsRefused:
+    return ArgumentsRefused(f"The arguments do not fit: $.{name}: {message}", errors=[{"path": f"$.{name}", "message": message}])

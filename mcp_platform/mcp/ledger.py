@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import suppress
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from mcp_platform import observability
 from mcp_platform.mcp.models import Call
@@ -59,19 +59,26 @@ class Ledger:
             with suppress(queue.Empty):
                 while len(calls) < BATCH:
                     calls.append(self._waiting.get_nowait())
-            write(*calls)
-            connection.close()
+            try:
+                write(*calls)
+                connection.close()
+            except Exception:  # nothing may end the only thread that writes
+                log.exception("mcp_ledger_failed", rows=len(calls))
             for _ in calls:
                 self._waiting.task_done()
 
 
 def write(*calls: Call) -> None:
-    """A row that cannot be written must not cost its caller the answer: it is in the log then."""
+    """A row that cannot be written must not cost its caller the answer: it is in the log then. Nor must it cost the others theirs."""
     close_old_connections()
     try:
         with scope.platform_scope():
             Call.objects.bulk_create(calls)
-    except DatabaseError as fault:
+    except Exception as fault:  # noqa: BLE001  whatever it is, it is in the log
+        if len(calls) > 1 and not isinstance(fault, (OperationalError, InterfaceError)):  # one of them is at fault, not the database
+            for call in calls:
+                write(call)
+            return
         for call in calls:
             log.error("mcp_call_unrecorded", fault=repr(fault), tenant_id=str(call.tenant_id), name=call.name, actor=call.actor, outcome=call.outcome)
 

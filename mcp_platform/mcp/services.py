@@ -11,7 +11,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from mcp_platform import observability
-from mcp_platform.errors import PlatformError
 from mcp_platform.mcp import calling, catalog, talking
 from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.calling import Done
@@ -70,18 +69,15 @@ def _done(asked: Asked, entry: Entry, arguments: Mapping[str, Any]) -> Done:
             return Done(data=gateway.call(asked.tenant, virtual=asked.virtual or None, name=entry.name, arguments=arguments, asked=sender))
         if entry.flow is not None:
             return Done(data=_talk(asked, entry, dict(arguments)))
-    except PlatformError as error:
-        return Done(error=error)
+    except Exception as fault:  # noqa: BLE001  told by as_error
+        return Done(error=calling.as_error(fault, f"The tool {entry.name}", asked.correlation_id))
     return async_to_sync(calling.perform)(asked, entry, arguments)
 
 
 def _talk(asked: Asked, entry: Entry, arguments: dict[str, Any]) -> dict[str, Any]:
     assert entry.flow is not None
     calling.check(entry, arguments)
-    conversation_id, said = catalog.as_uuid(str(arguments.pop(catalog.CONTINUE, ""))), str(arguments.pop(catalog.SAY, ""))
-    if conversation_id is None:
-        return talking.begin(asked.tenant, flow=entry.flow, inputs=arguments, actor=asked.actor).as_json()
-    return talking.answer(asked.tenant, flow=entry.flow, conversation_id=conversation_id, text=said, actor=asked.actor).as_json()
+    return talking.talk(asked.tenant, flow=entry.flow, arguments=arguments, going_on=catalog.going_on(arguments), actor=asked.actor).as_json()
 
 
 def _shown(data: Any) -> Any:

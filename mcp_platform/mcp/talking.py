@@ -46,6 +46,16 @@ class Stand:
         }
 
 
+def talk(tenant: Tenant, *, flow: Flow, arguments: Mapping[str, Any], going_on: tuple[UUID | None, str | None], actor: str) -> Stand:
+    """What a call of the flow's tool does: begin, look, or answer."""
+    conversation_id, said = going_on
+    if conversation_id is None:
+        return begin(tenant, flow=flow, inputs=arguments, actor=actor)
+    if said is None:
+        return look(tenant, flow=flow, conversation_id=conversation_id, actor=actor)
+    return answer(tenant, flow=flow, conversation_id=conversation_id, text=said, actor=actor)
+
+
 def begin(tenant: Tenant, *, flow: Flow, inputs: Mapping[str, Any], actor: str) -> Stand:
     """Start the flow with what is known. Raises what conversations raise."""
     result = services.start(
@@ -107,6 +117,8 @@ def _of(tenant: Tenant, conversation_id: UUID, text: str, status: str) -> Stand:
     known = queries.context(held).get("slots", {})
     if status in _STATUS:
         return Stand(conversation_id=conversation_id, status=_STATUS[status], text=text, slots=known)
+    if snapshot.awaiting:  # an integration still works: there is nothing to answer yet
+        return Stand(conversation_id=conversation_id, status="working", text=text, slots=known)
     return Stand(
         conversation_id=conversation_id,
         status="waiting",

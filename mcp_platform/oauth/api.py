@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from mcp_platform.oauth import queries, services
 from mcp_platform.oauth import serializers as shapes
 from mcp_platform.oauth.models import Authorization, Client
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 
@@ -24,7 +24,7 @@ SHOWN_ONCE = {"Cache-Control": "no-store"}
 class ClientFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter(lookup_expr="icontains")
     client_id = django_filters.CharFilter()
-    withdrawn = django_filters.BooleanFilter(field_name="withdrawn_at", lookup_expr="isnull", exclude=True)
+    withdrawn = BooleanFilter(field_name="withdrawn_at", lookup_expr="isnull", exclude=True)
 
 
 class ClientsView(GenericAPIView[Any]):
@@ -87,7 +87,7 @@ class ClientSecretView(APIView):
 
 class AuthorizationFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     username = django_filters.CharFilter(field_name="user__username")
-    revoked = django_filters.BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True)
+    revoked = BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True)
 
 
 class AuthorizationsView(GenericAPIView[Any]):

@@ -96,11 +96,15 @@ def with_clients(rows: list[Authorization]) -> list[Authorization]:
     return rows
 
 
-def may_act(user: User, tenant: Tenant, client: Client) -> bool:
-    """Whether a client may go on acting for a person in a tenant: they are still a member, and have not taken it back."""
+def let(user: User, tenant: Tenant, client: Client) -> frozenset[str]:
+    """The scopes within which a client may go on acting for a person in a tenant: those that they have chosen last.
+
+    None when they have taken it back, or are not a member any more.
+    """
     if not tenancy.permissions_of(user, tenant):
-        return False
-    return bool(Authorization.objects.for_tenant(tenant).filter(client=client, user=user, revoked_at=None).exists())
+        return frozenset()
+    live = Authorization.objects.for_tenant(tenant).filter(client=client, user=user, revoked_at=None)
+    return frozenset(live.values_list("scopes", flat=True).first() or ())
 
 
 def tenants_for(user: User, client: Client) -> list[Tenant]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from mcp_platform import observability, realtime
 from mcp_platform.orchestrator.clients.connection import About
 from mcp_platform.orchestrator.core import names
+from mcp_platform.orchestrator.core.words import clean
 from mcp_platform.orchestrator.models import RemoteServer, UpstreamTool
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import audit
@@ -23,7 +24,7 @@ SYSTEM: Final = "system"
 
 
 def note_failure(tenant_id: UUID, server_id: UUID, message: str) -> None:
-    now, message = timezone.now(), message[:500]
+    now, message = timezone.now(), clean(message)[:500]
     row = RemoteServer.objects.for_tenant(tenant_id).filter(pk=server_id).only("state", "last_error", "checked_at").first()
     if row is None or (
         row.state == RemoteServer.State.FAILED and row.last_error == message and row.checked_at and now - row.checked_at < NOTED_EVERY

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from mcp_platform import observability
 from mcp_platform.orchestrator.core import freshness
+from mcp_platform.orchestrator.core.words import clean
 from mcp_platform.orchestrator.models import CachedResource
 
 log = observability.logger(__name__)
@@ -48,7 +49,7 @@ class Statistics:
 
 
 def key_of(method: str, subject: str) -> str:
-    return hashlib.sha256(f"{method}\x00{subject}".encode()).hexdigest()
+    return hashlib.sha256(f"{method}\x00{subject}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read(tenant_id: UUID, server_id: UUID, *, actor: str, key: str) -> Kept | None:
@@ -70,7 +71,7 @@ def write(tenant_id: UUID, server_id: UUID, *, keeping: freshness.Keeping, metho
         key=key_of(method, subject),
         defaults={
             "method": method,
-            "subject": subject[:500],
+            "subject": clean(subject)[:500],
             "value": value,
             "size": size,
             "fetched_at": timezone.now(),

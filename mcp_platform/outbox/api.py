@@ -16,7 +16,7 @@ from mcp_platform.outbox import queries, services
 from mcp_platform.outbox import serializers as shapes
 from mcp_platform.outbox.core.catalogue import TYPES
 from mcp_platform.outbox.models import Delivery, Endpoint
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 
@@ -39,7 +39,7 @@ class _Rows(GenericAPIView[Any]):
 
 class EndpointFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     kind = django_filters.ChoiceFilter(choices=Endpoint.Kind.choices)
-    enabled = django_filters.BooleanFilter()
+    enabled = BooleanFilter()
     name = django_filters.CharFilter(lookup_expr="icontains")
 
 

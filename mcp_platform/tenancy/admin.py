@@ -355,7 +355,7 @@ def _state_of(key: ApiKey) -> tuple[str, str]:
 class IssuerForm(ServiceForm):
     class Meta:
         model = TokenIssuer
-        fields = ("issuer", "audience", "jwks_url", "algorithms", "role_claim", "is_active")
+        fields = ("issuer", "audience", "jwks_url", "algorithms", "role_claim", "tenant_claim", "tenant_value", "is_active")
 
 
 @admin.register(TokenIssuer)
@@ -364,7 +364,7 @@ class IssuerPage(TenantPage):
     form = IssuerForm
     list_display = ("issuer", "audience", "algorithm_list", "active")
     search_fields = ("issuer", "audience")
-    add_fieldsets = ((None, {"fields": ("issuer", "audience", "jwks_url", "algorithms", "role_claim")}),)
+    add_fieldsets = ((None, {"fields": ("issuer", "audience", "jwks_url", "algorithms", "role_claim", "tenant_claim", "tenant_value")}),)
 
     @admin.display(description="Algorithms")
     def algorithm_list(self, row: TokenIssuer) -> SafeString:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mcp_platform.errors import NotFound
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy import authenticators, queries, services
 from mcp_platform.tenancy import serializers as shapes
@@ -105,7 +105,7 @@ class MemberView(APIView):
 class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter()
     prefix = django_filters.CharFilter()
-    revoked = django_filters.BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True)
+    revoked = BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True)
 
 
 class ApiKeysView(_Rows):
@@ -165,7 +165,7 @@ def _new_key(made: tuple[ApiKey, str]) -> Response:
 
 class IssuerFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     issuer = django_filters.CharFilter()
-    is_active = django_filters.BooleanFilter()
+    is_active = BooleanFilter()
 
 
 class IssuersView(_Rows):

@@ -41,6 +41,8 @@ def authenticate_bearer(token: str, *, address: str) -> Principal:
     if known is not None:
         return known
     with throttling.attempt(address):
+        if any(letter.isspace() for letter in token):
+            raise Unauthenticated("A credential has no blanks.")
         found = _by_key(token) if token.startswith(credentials.KEY_START) else tokens.principal_of(token)
     credentials.remember(token, found)
     return found
@@ -58,7 +60,10 @@ def _by_key(token: str) -> Principal:
 
 
 def recheck(principal: Principal) -> Principal:
-    """The same principal as it is allowed now: for sockets, which outlive requests. Raises Unauthenticated when it is no longer."""
+    """The same principal as it is allowed now: for sockets, which outlive requests. Raises Unauthenticated when it is no longer.
+
+    Of an OAuth token this looks at the person alone; whoever lets those in asks `oauth.services.recheck`.
+    """
     if principal.key_id is not None:
         key = queries.key_by_id(principal.key_id)
         if key is None or not queries.key_is_active(key):

@@ -34,7 +34,8 @@ class _Known(NamedTuple):
     expires: float  # seconds since the epoch
 
 
-_known: dict[bytes, _Known] = {}
+_Key = tuple[str | None, bytes]
+_known: dict[_Key, _Known] = {}
 
 
 def new_secret() -> Secret:
@@ -54,47 +55,49 @@ def matches(secret: str, sha256: str) -> bool:
     return hmac.compare_digest(_sha256(secret), sha256)
 
 
-def recall(token: str) -> Principal | None:
-    """The principal of a token that was checked in the last seconds and has not expired since."""
-    known = _known.get(_digest(token))
+def recall(token: str, *, resource: str | None = None) -> Principal | None:
+    """The principal of a token that was checked in the last seconds and has not expired since.
+
+    `resource`: the one that it was checked for; what is believed there is not believed elsewhere. None: where tokens are for the whole platform.
+    """
+    known = _known.get(_key(token, resource))
     fresh = known is not None and known.until > time.monotonic() and known.expires > time.time()
     observability.count_cache("credentials", hit=fresh)
     return known.principal if known is not None and fresh else None
 
 
-def remember(token: str, principal: Principal) -> None:
+def remember(token: str, principal: Principal, *, resource: str | None = None) -> None:
     if len(_known) >= _REMEMBERED:
         now = time.monotonic()
-        for digest in [digest for digest, known in list(_known.items()) if known.until <= now] or list(_known):
-            _known.pop(digest, None)
+        _forget([key for key, known in list(_known.items()) if known.until <= now] or list(_known))
     expires = principal.expires_at.timestamp() if principal.expires_at else float("inf")
-    _known[_digest(token)] = _Known(principal, time.monotonic() + BELIEVED_SECONDS, expires)
+    _known[_key(token, resource)] = _Known(principal, time.monotonic() + BELIEVED_SECONDS, expires)
 
 
 def forget_key(key_id: UUID) -> None:
-    _forget(digest for digest, known in list(_known.items()) if known.principal.key_id == key_id)
+    _forget(key for key, known in list(_known.items()) if known.principal.key_id == key_id)
 
 
 def forget_tenant(tenant_id: UUID) -> None:
-    _forget(digest for digest, known in list(_known.items()) if known.principal.tenant.pk == tenant_id)
+    _forget(key for key, known in list(_known.items()) if known.principal.tenant.pk == tenant_id)
 
 
 def forget_tokens(token_ids: Collection[int]) -> None:
     """OAuth access tokens that were revoked."""
-    _forget(digest for digest, known in list(_known.items()) if known.principal.token_id in token_ids)
+    _forget(key for key, known in list(_known.items()) if known.principal.token_id in token_ids)
 
 
 def forget_everything() -> None:
     _known.clear()
 
 
-def _forget(digests: Iterable[bytes]) -> None:
-    for digest in digests:
-        _known.pop(digest, None)
+def _forget(keys: Iterable[_Key]) -> None:
+    for key in keys:
+        _known.pop(key, None)
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+def _key(token: str, resource: str | None) -> _Key:
+    return resource, hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _sha256(text: str) -> str:

@@ -99,18 +99,25 @@ class ApiKey(TenantModel):
 
 
 class TokenIssuer(TenantModel):
-    """An external issuer whose bearer JWTs this tenant trusts."""
+    """An external issuer whose bearer JWTs this tenant trusts: all for the audience, or those with `tenant_value` in `tenant_claim`.
+
+    All rows of one issuer and audience name the same claim, so that no row can take tokens away from another.
+    """
 
     issuer = models.CharField(max_length=300, validators=(URL,))
     audience = models.CharField(max_length=300)
     jwks_url = models.CharField(max_length=300, validators=(URL,))
     algorithms = models.JSONField(default=list, help_text="Allow-list, such as RS256, ES256. Never a symmetric algorithm.")
     role_claim = models.CharField(max_length=100, default="roles", help_text="Claim with the roles of this platform")
+    tenant_claim = models.CharField(
+        max_length=100, blank=True, help_text="Where several tenants share issuer and audience: the claim that tells them apart"
+    )
+    tenant_value = models.CharField(max_length=300, blank=True, help_text="What that claim says in tokens for this tenant")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("issuer", "audience"), name="issuer_audience_once"),)
+        constraints = (models.UniqueConstraint(fields=("issuer", "audience", "tenant_claim", "tenant_value"), name="issuer_audience_value_once"),)
         ordering = ("issuer",)
 
     def __str__(self) -> str:
@@ -133,7 +140,7 @@ class AuditEntry(TenantModel):
 
     number = models.PositiveBigIntegerField()
     at = models.DateTimeField()
-    actor = models.CharField(max_length=200, help_text="user:<id>, key:<prefix>, jwt:<subject> or system")
+    actor = models.CharField(max_length=200, help_text="user:<id>, key:<prefix>, client:<id>, jwt:<digest of the issuer>:<subject> or system")
     action = models.CharField(max_length=80)
     target_type = models.CharField(max_length=80)
     target_id = models.CharField(max_length=80)

@@ -65,6 +65,14 @@ def issuers_for(issuer: str, audiences: list[str]) -> list[TokenIssuer]:
         )
 
 
+def tenant_claim_of(issuer: str, audience: str, *, besides: int) -> str | None:
+    """The claim that tells apart the tenants that share an issuer and audience, by any row but that one. "": there is one without; None: no row."""
+    with scope.platform_scope():
+        rows = TokenIssuer.objects.filter(issuer=issuer, audience=audience).exclude(pk=besides)
+        found: str | None = rows.order_by("tenant_claim").values_list("tenant_claim", flat=True).first()
+        return found
+
+
 def issuer_is_trusted(issuer_id: int) -> bool:
     """Its row is still there, and it and its tenant are active."""
     with scope.platform_scope():

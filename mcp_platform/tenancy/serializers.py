@@ -80,7 +80,7 @@ class TokenIssuerSerializer(serializers.ModelSerializer[TokenIssuer]):
 
     class Meta:
         model = TokenIssuer
-        fields = ("id", "issuer", "audience", "jwks_url", "algorithms", "role_claim", "is_active", "created_at")
+        fields = ("id", "issuer", "audience", "jwks_url", "algorithms", "role_claim", "tenant_claim", "tenant_value", "is_active", "created_at")
         read_only_fields = fields
 
 
@@ -92,6 +92,8 @@ class TokenIssuerAddSerializer(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=[(name, name) for name in tokens.ASYMMETRIC]), allow_empty=False, default=["RS256"]
     )
     role_claim = serializers.CharField(max_length=100, default="roles")
+    tenant_claim = serializers.CharField(max_length=100, default="", allow_blank=True, help_text="Tells apart the tenants that share an issuer.")
+    tenant_value = serializers.CharField(max_length=300, default="", allow_blank=True, help_text="What it says in tokens for this tenant.")
 
 
 class TokenIssuerChangeSerializer(serializers.Serializer[Any]):
@@ -102,6 +104,8 @@ class TokenIssuerChangeSerializer(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=[(name, name) for name in tokens.ASYMMETRIC]), allow_empty=False, required=False
     )
     role_claim = serializers.CharField(max_length=100, required=False)
+    tenant_claim = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    tenant_value = serializers.CharField(max_length=300, required=False, allow_blank=True)
     is_active = serializers.BooleanField(required=False)
 
 

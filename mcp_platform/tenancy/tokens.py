@@ -4,6 +4,7 @@ The token only names its issuer and audience; the row of that issuer says which 
 asymmetric ones from a fixed list, so "none" and a public key used as an HMAC secret have no way in.
 """
 
+import hashlib
 import json
 import threading
 import time
@@ -29,6 +30,7 @@ KEYS_FRESH_SECONDS = 600.0
 KEYS_USABLE_SECONDS = 24 * 3600.0  # how long the last known keys serve while the issuer cannot be reached
 REFRESH_SECONDS = 10.0  # a key set is asked for at most this often, however many unknown key ids come in
 FETCH_TIMEOUT_MS = 3000
+LONGEST_ACTOR = 120  # as long as conversations keep whose they are
 _MAX_TOKEN = 16_384
 _MAX_KEYS = 100
 _MAX_SETS = 1000
@@ -65,12 +67,22 @@ def principal_of(token: str, *, audience: str = "") -> Principal:
     scopes = _scopes(verified) if audience else None
     return Principal(
         tenant=trusted.tenant,
-        actor=f"jwt:{verified['sub']}"[:200],
+        actor=actor_of(trusted.issuer, verified["sub"]),
         permissions=permissions.of_roles(verified.get(trusted.role_claim)) & (scopes if scopes is not None else permissions.ALL),
         issuer_id=trusted.pk,
         expires_at=moment(float(verified["exp"]) + LEEWAY_SECONDS),
         scopes=scopes,
     )
+
+
+def actor_of(issuer: str, subject: str) -> str:
+    """A subject says something only together with its issuer. A digest takes the place of the end of those too long to be kept."""
+    name = f"jwt:{_digest(issuer, 8)}:{subject}"
+    return name if len(name) <= LONGEST_ACTOR else f"{name[: LONGEST_ACTOR - 33]}~{_digest(name, 32)}"
+
+
+def _digest(text: str, letters: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:letters]
 
 
 def _scopes(verified: Mapping[str, Any]) -> frozenset[str] | None:
@@ -109,7 +121,7 @@ def _issuer_of(claims: dict[str, Any], wanted: str) -> TokenIssuer:
     audiences = [one for one in texts if (one == wanted if wanted else not _is_resource(one))]
     if not isinstance(issuer, str) or "\x00" in issuer or not audiences:
         raise Unauthenticated("The token names no issuer or no audience.")
-    found = queries.issuers_for(issuer, audiences[:20])
+    found = [row for row in queries.issuers_for(issuer, audiences[:20]) if not row.tenant_claim or claims.get(row.tenant_claim) == row.tenant_value]
     if len(found) != 1:  # none, or audiences of several tenants: no guess which one is meant
         raise Unauthenticated("The token's issuer and audience are not trusted here.")
     return found[0]

@@ -15,7 +15,7 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, principal
 from reports.core.sections import FORMATS_OF, KINDS
 from reports.models import LOCALES, ReportTemplate
-from reports.services import making
+from reports.services import making, reading
 from validation.models import Project, ValidationRun
 
 MOST_RUNS: Final = 200
@@ -79,6 +79,10 @@ class WishForm(forms.Form):
         formats = [(name, name.upper()) for name in FORMATS_OF[kind]]
         initial = [name for name in FORMATS_OF[kind] if name != "bcf"]
         self.fields["formats"] = forms.MultipleChoiceField(choices=formats, widget=forms.CheckboxSelectMultiple, initial=initial)
+        self.fields["notify"] = forms.CharField(label="Letters to (an address a line)", widget=_lines(), required=False)
+        self.fields["password"] = forms.CharField(
+            label="Password that opens the PDF (empty: none)", min_length=8, max_length=100, widget=_secret(), required=False, strip=False
+        )
 
     def _field(self, name: str, tenant: Tenant) -> forms.Field:
         if name in CHOICES:
@@ -91,6 +95,14 @@ class WishForm(forms.Form):
 
     def about(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in FIELDS_OF[self.kind]}
+
+
+def _lines() -> forms.Widget:
+    return forms.Textarea(attrs={"class": "mcp-input", "rows": 3})
+
+
+def _secret() -> forms.Widget:
+    return forms.PasswordInput(attrs={"class": "mcp-input", "autocomplete": "new-password"})
 
 
 def _choice(choices: Iterable[tuple[str, str]], **more: Any) -> forms.ChoiceField:
@@ -108,7 +120,8 @@ class Asking(TenantPage):
         by = principal(request, tenant)
         by.require("reports:write")
         kind = request.GET.get("kind", "run")
-        if kind not in KINDS:
+        offered = reading.readable(by)
+        if kind not in offered:
             raise Http404("There is no such kind of report.")
         form = WishForm(request.POST if request.method == "POST" else None, tenant=tenant, kind=kind)
         if request.method == "POST" and form.is_valid():
@@ -118,7 +131,7 @@ class Asking(TenantPage):
                 form.add_error(None, _said(fault))
             else:
                 return self.done(request, made)
-        kinds = [{"name": name, "title": title, "url": f"{self.to('new')}?kind={name}"} for name, title in KINDS.items()]
+        kinds = [{"name": name, "title": title, "url": f"{self.to('new')}?kind={name}"} for name, title in KINDS.items() if name in offered]
         return self.show(request, "reports/new.html", title="New report", form=form, kind=kind, kinds=kinds, says=SAYS[kind])
 
     def _asked(self, tenant: Tenant, form: WishForm, by: Any) -> Any:
@@ -131,6 +144,8 @@ class Asking(TenantPage):
             template_id=given["template"] or None,
             formats=given["formats"],
             locale=given["locale"],
+            notify=given["notify"].split(),
+            password=given["password"],
         )
 
     def done(self, request: HttpRequest, made: Any) -> HttpResponse:

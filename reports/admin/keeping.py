@@ -35,7 +35,7 @@ class CertificateForm(ServiceForm):
 
 @admin.register(SigningCertificate)
 class CertificatePage(TenantPage):
-    permissions: ClassVar = {"view": "reports:read", "add": "reports:write", "delete": "reports:write"}
+    permissions: ClassVar = {"view": "reports:read", "add": "reports:manage", "delete": "reports:manage"}
     form = CertificateForm
     change_form_template = "reports/certificate.html"
     list_display = ("name", "state", "subject", "valid_until")
@@ -100,7 +100,7 @@ class CertificatePage(TenantPage):
 
 @admin.register(ReportPolicy)
 class PolicyPage(TenantPage):
-    permissions: ClassVar = {"view": "reports:read", "add": "reports:write", "change": "reports:write"}
+    permissions: ClassVar = {"view": "reports:read", "add": "reports:manage", "change": "reports:manage"}
     form = ServiceForm
     fields = keeping.FIELDS
     list_display = ("shown", "keep_superseded_days", "attach_files", "link_days")

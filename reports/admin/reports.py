@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.db.models import Q
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
@@ -15,10 +16,11 @@ from mcp_platform.admin_base import ServiceForm, badge
 from mcp_platform.errors import PlatformError
 from mcp_platform.operations import pages as operation_pages
 from mcp_platform.operations.models import Operation
-from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, principal
+from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, principal, tenants
 from reports import queries
 from reports.admin.asking import Asking
 from reports.core.sections import FORMATS_OF
+from reports.gathering.subjects import READS
 from reports.models import Branding, Report, ReportTemplate
 from reports.pages import sent
 from reports.render.html import as_html
@@ -26,7 +28,7 @@ from reports.services import handing_out, looks, making, reading
 from validation.models import Building, ValidationRun
 from validation.queries.overview import actor_name
 
-VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "warning"}
+VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "warning", "expired": ""}
 
 
 @admin.register(Report)
@@ -40,7 +42,14 @@ class ReportPage(Asking):
     list_before_template = "reports/how.html"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("document").prefetch_related("files")
+        return super().get_queryset(request).filter(deleted_at=None).filter(self._readable(request)).defer("document").prefetch_related("files")
+
+    def _readable(self, request: HttpRequest) -> Q:
+        """Of each kind, those of the tenants where the person may see what it is about."""
+        found = ~Q(kind__in=READS)
+        for kind, permission in READS.items():
+            found |= Q(kind=kind, tenant__in=tenants(request, permission))
+        return found
 
     @admin.display(description="Report")
     def what(self, row: Report) -> SafeString:
@@ -98,9 +107,11 @@ class ReportPage(Asking):
             remove_url=self.to("remove", found.pk),
             progress_url=operation_pages.url(operation) if operation is not None else "",
             verify_url=reading.verify_url(found),
-            revisions=queries.revisions(found.tenant, found.number),
+            revisions=queries.revisions(found.tenant, found.number).filter(deleted_at=None),
+            is_kept=found.state != Report.State.EXPIRED,
             board_url=reverse("admin:validation_finding_board", args=(found.building_id,)) if found.building_id else "",
             may_write=by.may("reports:write"),
+            may_manage=by.may("reports:manage"),
         )
 
     def _one(self, request: HttpRequest, pk: Any, method: str = "") -> Report:
@@ -111,6 +122,8 @@ class ReportPage(Asking):
             raise Http404("There is no such report.") from fault
         if method and request.method != method:
             raise Http404("This address is asked in another way.")
+        if found.kind not in reading.readable(principal(request, found.tenant)):
+            raise Http404("There is no such report.")
         return found
 
     def ask(self, request: HttpRequest, building_id: UUID) -> HttpResponse:
@@ -130,6 +143,8 @@ class ReportPage(Asking):
 
     def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         found = self._one(request, pk, "GET")
+        if found.state == Report.State.EXPIRED:
+            raise Http404("The report is not kept any more.")
         text = as_html(reading.document_of(found), content_sha256=found.content_sha256, verify_url=reading.verify_url(found), brand=found.look)
         return HttpResponse(text, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"})
 
@@ -156,7 +171,7 @@ class ReportPage(Asking):
     def remove(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         found = self._one(request, pk, "POST")
         by = principal(request, found.tenant)
-        by.require("reports:write")
+        by.require("reports:manage")
         return self.perform(
             request, lambda: making.delete(found.tenant, report_id=pk, by=by), done="The report is deleted.", to=self.to("changelist")
         )

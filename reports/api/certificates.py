@@ -46,7 +46,7 @@ class ReportPolicySerializer(serializers.ModelSerializer[ReportPolicy]):
 
 
 class CertificatesView(GenericAPIView[Any]):
-    permissions: ClassVar = {"GET": "reports:read", "POST": "reports:write"}
+    permissions: ClassVar = {"GET": "reports:read", "POST": "reports:manage"}
     parser_classes = (MultiPartParser,)
     queryset = SigningCertificate.objects.none()
     serializer_class = CertificateSerializer
@@ -73,7 +73,7 @@ class CertificatesView(GenericAPIView[Any]):
 
 
 class CertificateView(APIView):
-    permissions: ClassVar = {"GET": "reports:read", "PATCH": "reports:write", "DELETE": "reports:write"}
+    permissions: ClassVar = {"GET": "reports:read", "PATCH": "reports:manage", "DELETE": "reports:manage"}
     parser_classes = (JSONParser,)
 
     @extend_schema(operation_id="report_certificates_read", responses=CertificateSerializer)
@@ -95,7 +95,7 @@ class CertificateView(APIView):
 
 
 class PolicyView(APIView):
-    permissions: ClassVar = {"GET": "reports:read", "PATCH": "reports:write"}
+    permissions: ClassVar = {"GET": "reports:read", "PATCH": "reports:manage"}
 
     @extend_schema(operation_id="report_policy", responses=ReportPolicySerializer)
     def get(self, request: Request) -> Response:

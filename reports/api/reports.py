@@ -133,8 +133,9 @@ class ReportsView(GenericAPIView[Any]):
 
     @extend_schema(operation_id="reports")
     def get(self, request: Request) -> Response:
-        """Reports, newest first."""
-        page = self.paginate_queryset(self.filter_queryset(queries.reports(principal_of(request).tenant)))
+        """Reports of the kinds that you may see, newest first."""
+        by = principal_of(request)
+        page = self.paginate_queryset(self.filter_queryset(queries.reports(by.tenant).filter(kind__in=reading.readable(by))))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(operation_id="report_request", request=ReportRequestSerializer, responses={202: ComplianceReportSerializer, **NOT_DONE})
@@ -148,11 +149,14 @@ class ReportsView(GenericAPIView[Any]):
 
 
 class ReportView(APIView):
-    permissions: ClassVar = {"GET": "reports:read", "DELETE": "reports:write"}
+    permissions: ClassVar = {"GET": "reports:read", "DELETE": "reports:manage"}
 
     @extend_schema(operation_id="report", responses=ComplianceReportSerializer)
     def get(self, request: Request, report_id: UUID) -> Response:
-        return Response(ComplianceReportSerializer(queries.report(principal_of(request).tenant, report_id)).data)
+        by = principal_of(request)
+        found = queries.report(by.tenant, report_id)
+        reading.require_readable(by, found.kind)
+        return Response(ComplianceReportSerializer(found).data)
 
     @extend_schema(operation_id="report_delete", responses={204: OpenApiResponse(description="Deleted, with its files")})
     def delete(self, request: Request, report_id: UUID) -> Response:
@@ -168,6 +172,7 @@ class AgainView(APIView):
     def post(self, request: Request, report_id: UUID) -> Response:
         """Make the files again from the same frozen document."""
         by = principal_of(request)
+        reading.require_readable(by, queries.report(by.tenant, report_id).kind)
         return Response(ComplianceReportSerializer(making.render_again(by.tenant, report_id=report_id, by=by)).data, status=202)
 
 

@@ -42,7 +42,7 @@ def matrix(counts: Mapping[str, Mapping[str, int]], names: Mapping[str, str], *,
     items.append(Text(x=width - 4, y=13, text="Σ", anchor="end", bold=True))
     for number, row in enumerate(rows):
         y = top + number * height
-        items.append(Text(x=0, y=y + 13, text=names.get(row, row)))
+        items.append(Text(x=0, y=y + 13, text=clipped(names.get(row, row), 22)))
         for place, severity in enumerate(SEVERITIES):
             count = counts[row].get(severity, 0)
             items.append(

@@ -30,6 +30,7 @@ def compose(gathered: Mapping[str, Json]) -> dict[str, Json]:
     return {
         "format": FORMAT,
         **{name: gathered[name] for name in HEAD},
+        "issued_at": gathered.get("issued_at", ""),
         "summary": {
             "score": gathered["score"],
             "coverage": gathered["coverage"],

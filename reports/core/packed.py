@@ -4,6 +4,7 @@
 """
 
 import codecs
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,27 +66,33 @@ def _packed(rows: Sequence[Json]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Deflated:
-    """Bytes as zlib packs them; `size` is that of what was packed."""
+    """Bytes as zlib packs them; `size` and `sha256` are those of what was packed."""
 
     size: int
     content: bytes
+    sha256: str
 
 
 def deflated(parts: Iterable[bytes]) -> Deflated:
     """The parts behind each other, which are never whole in memory."""
-    squeeze, size, found = zlib.compressobj(6), 0, []
+    squeeze, size, digest, found = zlib.compressobj(6), 0, hashlib.sha256(), []
     for part in parts:
         size += len(part)
+        digest.update(part)
         found.append(squeeze.compress(part))
-    return Deflated(size, b"".join([*found, squeeze.flush()]))
+    return Deflated(size, b"".join([*found, squeeze.flush()]), digest.hexdigest())
 
 
 def measured(content: bytes) -> Deflated:
     """What is packed already."""
-    unzip, size = zlib.decompressobj(), 0
+    unzip, size, digest = zlib.decompressobj(), 0, hashlib.sha256()
     for at in range(0, len(content), READ):
-        size += len(unzip.decompress(content[at : at + READ]))
-    return Deflated(size + len(unzip.flush()), content)
+        part = unzip.decompress(content[at : at + READ])
+        size += len(part)
+        digest.update(part)
+    rest = unzip.flush()
+    digest.update(rest)
+    return Deflated(size + len(rest), content, digest.hexdigest())
 
 
 def pieces(document: Mapping[str, Json]) -> Iterator[bytes]:

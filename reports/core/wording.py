@@ -12,6 +12,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "{shown} von {total} Zeilen sind hier gezeigt. Alle stehen in der Anlage {attachment}.",
     ),
     "as_of": ("As of", "Stand vom"),
+    "issued": ("Issued", "Ausgestellt am"),
     "when": ("When", "Wann"),
     "date_signed": ("Date", "Datum"),
     "what": ("What", "Was"),
@@ -304,8 +305,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "bis auf zwei Standardfehler an null liegt.",
     ),
     "method.srm": (
-        "Whether units are shared out as planned: chi-squared test on the exposed units, alarm below 0.001.",
-        "Ob Einheiten wie geplant verteilt sind: Chi-Quadrat-Test der beteiligten Einheiten, Alarm unter 0,001.",
+        "Whether units are shared out as planned: always-valid Dirichlet-multinomial test on the exposed units, alarm below 0.001.",
+        "Ob Einheiten wie geplant verteilt sind: jederzeit gültiger Dirichlet-Multinomial-Test der beteiligten Einheiten, Alarm unter 0,001.",
     ),
 }
 EN: Final = {key: pair[0] for key, pair in WORDS.items()}

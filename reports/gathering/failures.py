@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mcp_platform.tenancy.models import Tenant
+from reports.gathering.reading import require_few
 from reports.gathering.run import rounded, rules_of
 from validation.core.units import pair, shown
 from validation.models import Building, Element, Finding, ValidationRun
@@ -16,7 +17,10 @@ Judged = Mapping[Key, Mapping[str, Json]]
 
 
 def failures(run: ValidationRun | None) -> dict[Key, dict[str, Json]]:
-    return {(one["rule"], one["subject"]): one for one in unpacked(run.results) if one["outcome"] == "fail"} if run is not None else {}
+    """Raises ReportTooLarge."""
+    found = {(one["rule"], one["subject"]): one for one in unpacked(run.results) if one["outcome"] == "fail"} if run is not None else {}
+    require_few(len(found))
+    return found
 
 
 def rules(*runs: ValidationRun | None) -> dict[str, dict[str, Json]]:

@@ -107,14 +107,15 @@ def _handled(tenant: Tenant, building: Building, span: Span) -> dict[str, int]:
 
 
 def _waivers(tenant: Tenant, building: Building, span: Span) -> list[dict[str, Json]]:
-    """Those that were asked for, decided or that ended in the period."""
+    """Those that were asked for, decided or that ended in the period; each with the number that it has in the building's other reports."""
     rows = Waiver.objects.for_tenant(tenant).filter(building=building).order_by("created_at")
     asked = Q(created_at__gte=span.begin, created_at__lt=span.end)
     decided = Q(decided_at__gte=span.begin, decided_at__lt=span.end)
+    numbers = {pk: f"W-{place}" for place, pk in enumerate(rows.values_list("pk", flat=True), 1)}
     found = rows.filter(asked | decided | Q(expires_on__gte=span.since, expires_on__lte=span.until))
     return [
         {
-            "number": f"W-{place}",
+            "number": numbers[row.pk],
             "rule": row.rule_key,
             "kind": row.kind,
             "state": row.state,
@@ -123,7 +124,7 @@ def _waivers(tenant: Tenant, building: Building, span: Span) -> list[dict[str, J
             "authority_reference": row.authority_reference,
             "expires_on": row.expires_on.isoformat() if row.expires_on else "",
         }
-        for place, row in enumerate(found, 1)
+        for row in found
     ]
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from mcp_platform.rest import SchemaError
+from reports.errors import ReportTooLarge
+
+MOST_FINDINGS: Final = 100_000  # of one check: its document is composed in memory, some 3 KB for each
 
 
 def uuid_of(wish: Mapping[str, str], name: str) -> UUID:
@@ -47,3 +51,9 @@ def number_of(wish: Mapping[str, str], name: str) -> int | None:
     if text.isascii() and text.isdigit() and len(text) < 10:
         return int(text)
     raise wrong(name, wish, "an integer from 1")
+
+
+def require_few(findings: int) -> None:
+    """Raises ReportTooLarge."""
+    if findings > MOST_FINDINGS:
+        raise ReportTooLarge(findings=findings, most=MOST_FINDINGS)

@@ -54,6 +54,7 @@ def of_run(tenant: Tenant, run: ValidationRun, *, drawn: bool = True) -> dict[st
     rules = rules_of(run.basis)
     judged = unpacked(run.results)
     failed = [one for one in judged if one["outcome"] == "fail"]
+    reading.require_few(len(failed))
     things = _elements(tenant, run, {one["subject"] for one in failed})
     rows = {(row.rule_key, row.subject): row for row in _rows(tenant, run)}
     waived, listed = _waivers(tenant, run)

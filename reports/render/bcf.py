@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
+from itertools import chain, islice
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -27,7 +28,7 @@ STATUSES: Final = {
 
 def as_bcf(document: Mapping[str, Json]) -> bytes:
     """Topics with the element, a camera and what was found; no pictures: a document has drawings of storeys, not of elements."""
-    found = list(_findings(document))[:MOST_TOPICS]
+    found = list(islice(_findings(document), MOST_TOPICS))
     whole = camera.around([tuple(one["box"]) for one, _ in found if one.get("box")]) or camera.WORLD
     at = datetime.fromisoformat(document["made_at"])
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
@@ -44,7 +45,7 @@ def as_bcf(document: Mapping[str, Json]) -> bytes:
 
 def _findings(document: Mapping[str, Json]) -> Iterator[tuple[Mapping[str, Json], str]]:
     """With their status. Of a comparison: what is new, what has other numbers, and what is resolved."""
-    for one in document["findings"] if "findings" in document else [*document["opened"], *document["changed"]]:
+    for one in document["findings"] if "findings" in document else chain(document["opened"], document["changed"]):
         yield one, "Waived" if one.get("waiver") else STATUSES.get(one["state"], "Open")
     for one in document.get("resolved", ()):
         yield one, "Closed"

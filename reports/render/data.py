@@ -1,4 +1,4 @@
-"""The document as data: JSON, CSV and a workbook. Cells that a spreadsheet would take for a formula are made text."""
+"""The document as data: JSON, CSV and a workbook. Cells of the CSV that a spreadsheet would take for a formula are made text."""
 
 import csv
 import io
@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reports.core import document as documents
-from reports.core import kinds
+from reports.core import kinds, packed
 from reports.core.labels import labels
 from reports.render import told, workbook
 
 Json = Any
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some spreadsheets read the wide ones as the others
+BLANKS: Final = ("\t", "\r", "\n")
 FINDING_COLUMNS: Final = (
     *("number", "severity", "category", "discipline", "rule", "title", "section", "edition"),
     *("subject", "name", "tag", "ifc_class", "storey_name", "at_text"),
@@ -21,7 +22,7 @@ FINDING_COLUMNS: Final = (
 
 
 def as_json(document: Mapping[str, Json]) -> bytes:
-    return documents.canonical(document).encode()
+    return b"".join(packed.pieces(document))
 
 
 def as_csv(document: Mapping[str, Json]) -> bytes:
@@ -30,18 +31,22 @@ def as_csv(document: Mapping[str, Json]) -> bytes:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(columns)
-    writer.writerows([_cell(one.get(name)) for name in columns] for one in rows)
+    writer.writerows([_guarded(_cell(one.get(name))) for name in columns] for one in rows)
     return stream.getvalue().encode("utf-8-sig")
 
 
 def _cell(value: Json) -> Json:
-    """A number stays one; a text that begins like a formula gets an apostrophe in front."""
+    """A number stays one, and a text; what is neither is told as JSON."""
     if value is None:
         return ""
-    if isinstance(value, bool | int | float):
-        return value
-    text = value if isinstance(value, str) else documents.canonical(value)
-    return "'" + text if text.startswith(FORMULA) else text
+    return value if isinstance(value, str | bool | int | float) else documents.canonical(value)
+
+
+def _guarded(cell: Json) -> Json:
+    """A text that begins like a formula gets an apostrophe in front."""
+    if not isinstance(cell, str):
+        return cell
+    return "'" + cell if cell.startswith(BLANKS) or cell.lstrip().startswith(FORMULA) else cell
 
 
 def as_xlsx(document: Mapping[str, Json]) -> bytes:
@@ -63,6 +68,7 @@ def _sheets(document: Mapping[str, Json], words: Mapping[str, str]) -> list[Shee
         (words["project"], document["project"].get("name", "")),
         (words["building"], document["building"].get("name", "")),
         (words["date"], document["made_at"]),
+        (words["issued"], document.get("issued_at", "")),
         (words["status"], summary["status"]),
         (words["score"], summary["score"]),
         (words["coverage"], summary["coverage"]),

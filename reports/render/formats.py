@@ -25,10 +25,11 @@ def render(
     canonical: bytes = b"",
     password: str = "",
     tell: Callable[[str, int], None] = lambda phase, percent: None,
+    note: Callable[[str, str], None] = lambda kind, sha256: None,
 ) -> tuple[str, bytes]:
     """Media type and bytes. A PDF carries the whole of its data as attachments, and with `password` it is encrypted.
 
-    canonical: zlib of the document's canonical JSON, where somebody has it already.
+    canonical: zlib of the document's canonical JSON, where somebody has it already. note: is told the format and SHA-256 of each attachment.
     """
     if name in data.FORMATS:
         media_type, make = data.FORMATS[name]
@@ -45,6 +46,9 @@ def render(
 
     tell("attachments", 3)
     stem = "report" if document["kind"] in kinds.KINDS else "findings"
-    attached = [(f"{stem}.{kind}", data.FORMATS[kind][0], make(document, canonical)) for kind, make in ATTACHED.items()]
+    contents = {kind: make(document, canonical) for kind, make in ATTACHED.items()}
+    for kind, content in contents.items():
+        note(kind, content.sha256)
+    attached = [(f"{stem}.{kind}", data.FORMATS[kind][0], content) for kind, content in contents.items()]
     about: dict[str, Any] = {"content_sha256": content_sha256, "verify_url": verify_url, "brand": brand}
     return PDF, pdf.make(document, **about, attachments=attached, password=password, progress=tell)

@@ -1,11 +1,14 @@
 """How a tenant's reports look, and what is in them: branding and templates, each change in the audit."""
 
+import io
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
+from django.core.files.base import File
 from django.db import transaction
+from django.db.models.fields.files import FieldFile
 
 from mcp_platform import rest
 from mcp_platform.tenancy.models import Tenant
@@ -17,7 +20,8 @@ from reports.models import Branding, ReportTemplate
 BRANDING_FIELDS: Final = ("name", "is_default", "colour", "logo", "letterhead", "disclaimer", "locale", "paper")
 TEMPLATE_FIELDS: Final = ("name", "kind", "sections", "formats", "branding")
 LARGEST_LOGO: Final = 512 * 1024
-LOGOS: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+LOGOS: Final = ("PNG", "JPEG")
+MOST_PIXELS: Final = 4_000_000
 
 
 def save_branding(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str, Any], expected_rev: int | None = None, by: By) -> Branding:
@@ -25,7 +29,10 @@ def save_branding(tenant: Tenant, *, pk: UUID | None = None, fields: Mapping[str
     with transaction.atomic():
         row = queries.branding(tenant, pk) if pk else Branding(tenant=tenant)
         _grow(row, pk, expected_rev)
-        faults = _set(row, fields, BRANDING_FIELDS) + _logo_faults(fields.get("logo"))
+        logo = fields.get("logo") or ""  # a form says False for none
+        if not isinstance(logo, File | str) or (logo and isinstance(logo, str)):  # the name of a file would be that of anybody's
+            _refuse([{"path": "$.logo", "message": "is not a file", "expected": "a PNG or JPEG picture, uploaded"}])
+        faults = _set(row, {**fields, "logo": logo} if "logo" in fields else fields, BRANDING_FIELDS) + _logo_faults(logo)
         _refuse(faults)
         if row.is_default:
             Branding.objects.for_tenant(tenant).exclude(pk=row.pk).update(is_default=False)
@@ -98,14 +105,26 @@ def _unknown(name: str, values: Any, allowed: tuple[str, ...]) -> Faults:
 
 def _logo_faults(logo: Any) -> Faults:
     """Only what the renderer can draw, and nothing that is as large as a poster."""
-    if not logo or not hasattr(logo, "read"):
+    if not logo or isinstance(logo, FieldFile):  # none, or as it was
         return []
-    head = logo.read(16)
-    logo.seek(0)
-    if not any(head.startswith(magic) for magic in LOGOS):
-        return [{"path": "$.logo", "message": "is another kind of file", "expected": "a PNG or JPEG picture"}]
     if logo.size > LARGEST_LOGO:
         return [{"path": "$.logo", "message": f"has {logo.size} bytes", "expected": f"at most {LARGEST_LOGO}"}]
+    content = logo.read()
+    logo.seek(0)
+    return _picture_faults(content)
+
+
+def _picture_faults(content: bytes) -> Faults:
+    """The size is read from its head, and nothing is unpacked where it is too large."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=LOGOS) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                return [{"path": "$.logo", "message": f"is {picture.width} x {picture.height} pixels", "expected": f"at most {MOST_PIXELS} pixels"}]
+            picture.load()
+    except Exception:  # noqa: BLE001  decoders raise whatever they like
+        return [{"path": "$.logo", "message": "cannot be read as a picture", "expected": "a whole PNG or JPEG picture"}]
     return []
 
 

@@ -4,7 +4,6 @@ SMTP has no "exactly once". A letter whose sender died is sent again, with the s
 """
 
 from datetime import UTC, datetime, timedelta
-from smtplib import SMTPException
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,10 +41,10 @@ def write(tenant: Tenant, report: Report, *, says: str, locale: str) -> None:
 
 
 def _readers(report: Report, says: str) -> list[str]:
-    """That it has failed, and why, is told only to the person who asked."""
+    """That it has failed, and why, is told only to the person who asked, and always."""
     if says == "ready":
         return list(dict.fromkeys(report.notify))
-    return [report.user.email] if report.notify and report.user is not None and report.user.email else []
+    return [report.user.email] if report.user is not None and report.user.email else []
 
 
 def send(tenant: Tenant, *, letter_id: UUID) -> None:
@@ -55,9 +54,12 @@ def send(tenant: Tenant, *, letter_id: UUID) -> None:
         return
     row = ReportMail.objects.for_tenant(tenant).select_related("report__user").get(pk=letter_id)
     mine = ReportMail.objects.for_tenant(tenant).filter(pk=letter_id, state=State.QUEUED)
+    if row.says == "ready" and row.report.state == Report.State.EXPIRED:
+        mine.update(state=State.FAILED, problem="The report has expired.")
+        return
     try:
         _message(tenant, row).send()
-    except (SMTPException, OSError) as fault:
+    except Exception as fault:  # noqa: BLE001  whatever it is: a letter that nothing counts would be tried for ever
         _postpone(mine, row, repr(fault)[:500])
         log.warning("letter_not_sent", report_id=str(row.report_id), attempt=row.attempts + 1, fault=repr(fault))
         return
@@ -107,7 +109,7 @@ def _first(report: Report) -> ReportFile | None:
 
 def find_unsent() -> int:
     """Hand out again what is due: its job was lost, its sender died, or its pause is over."""
-    found = list(ReportMail.objects.filter(state=State.QUEUED, next_at__lt=Now() - timedelta(seconds=5)).values_list("tenant_id", "pk")[:50])
-    for tenant_id, pk in found:
+    due = ReportMail.objects.filter(state=State.QUEUED, next_at__lt=Now() - timedelta(seconds=5), tenant__is_active=True).order_by("next_at")
+    for tenant_id, pk in due.values_list("tenant_id", "pk")[:50]:
         jobs.enqueue(JOB, tenant_id=str(tenant_id), letter_id=str(pk))
     return 0

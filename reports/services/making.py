@@ -1,7 +1,10 @@
 """From the wish to the files: the document is frozen when it is asked for, rendered by a worker, and rendered again with the same result."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +12,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from mcp_platform import jobs, sealing
+from mcp_platform import jobs
 from mcp_platform.operations import services as operations
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
@@ -18,16 +21,25 @@ from reports import queries
 from reports.core import document as documents
 from reports.core import kinds
 from reports.core.sections import FORMATS_OF, SECTIONS_OF
-from reports.errors import ReportNotReady
+from reports.errors import ReportNotReady, ReportsBusy
 from reports.gathering import subjects
 from reports.gathering.gathered import Gathered
 from reports.models import Branding, Occasion, Report, ReportCounter, ReportFile
-from reports.services import reading, wishes
+from reports.services import passwords, reading, wishes
 
 KIND: Final = "reports.render"
-SEALED_FOR: Final = "reports.document"  # a password that a PDF is encrypted with
+FREEZING: Final = BoundedSemaphore(1)  # of this process
+PATIENCE_SECONDS: Final = 30.0
 State = Report.State
 ENDED: Final = (State.READY, State.FAILED)
+NOTHING: Final[Mapping[str, Any]] = {  # what is left of a report that was deleted
+    "state": State.EXPIRED,
+    **dict.fromkeys(("title", "subject", "sealed_password"), ""),
+    **{name: {} for name in ("wish", "look", "problem")},
+    **dict.fromkeys(("building", "project", "run", "template", "user", "occasion")),
+    "document": b"",
+    "notify": [],
+}
 
 
 def request(
@@ -51,7 +63,9 @@ def request(
     about: run {run}, project {project}, period {project, since, until}, comparison {base, run}, analytics {flow, since, until, version,
     environment, channel}, experiment {experiment}; ids as UUID or text, days as date or text, both included.
     notify: addresses that get a letter when it is ready. password: the PDF is encrypted with it, and what it carries too.
-    Raises RunNotFound, RunNotDone, ProjectNotFound, FlowNotFound…, TemplateNotFound, ReportNotFound, Denied, SchemaError (what is missing or wrong).
+    occasion: has one report about each subject; asked for again, that one is the answer.
+    Raises RunNotFound, RunNotDone, ProjectNotFound, FlowNotFound…, TemplateNotFound, ReportNotFound, Denied, SchemaError (what is missing or wrong),
+    ReportTooLarge, ReportsBusy.
     """
     template = queries.template(tenant, template_id) if template_id else None
     look = queries.branding_for(tenant, template)
@@ -61,15 +75,24 @@ def request(
     wishes.require_same_kind(kind, template)
     wish = wishes.kept(about if about is not None else {"run": run_id})
     said = locale or (look.locale if look else "en")
-    found = subjects.gather(tenant, kind=kind, wish=wish, locale=said, by=by)
-    wishes.require_same_subject(kind, found, before)
+    with _one_at_a_time():
+        found = subjects.gather(tenant, kind=kind, wish=wish, locale=said, by=by)
+        wishes.require_same_subject(kind, found, before)
+        head = {"kind": kind, "sections": shown, "locale": said}
+        place = _place(tenant, before)
+        report = _frozen(tenant, found, look, before, head, place)
     with transaction.atomic():
-        Tenant.objects.select_for_update().get(pk=tenant.pk)  # numbers have no gaps and no twins
-        report = _frozen(tenant, found, look, before, {"kind": kind, "sections": shown, "locale": said})
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)  # numbers have no gaps and no twins
+        if occasion is not None and (twin := _of_occasion(tenant, occasion, found.subject)) is not None:
+            return twin
+        if (now := _place(tenant, before)) != place:  # somebody came between: seldom, so what waits for the lock may wait once more
+            place, report = now, _frozen(tenant, found, look, before, head, now)
+        if before is None:
+            ReportCounter.objects.update_or_create(tenant=tenant, year=place.year, defaults={"last": place.count})
         report.kind, report.subject, report.wish = kind, found.subject, wish
         report.template, report.formats, report.requested_by = template, wanted, actor_of(by)
         report.user, report.notify, report.occasion = user_of(by), wishes.readers(notify), occasion
-        report.sealed_password = sealing.seal(password, purpose=SEALED_FOR) if password else ""
+        report.sealed_password = passwords.sealed(password)
         report.save()
         _queue(tenant, report, by)
         changes = {"number": report.number, "kind": kind, **wish, "formats": wanted}
@@ -90,6 +113,8 @@ def ask_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
         sections=reading.document_of(old)["sections"],
         locale=reading.document_of(old)["locale"],
         supersedes=old.pk,
+        notify=old.notify,
+        password=passwords.of(old),
     )
 
 
@@ -107,13 +132,19 @@ def render_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
 
 
 def delete(tenant: Tenant, *, report_id: UUID, by: By) -> None:
-    """The row, its document and its files. Raises ReportNotFound."""
+    """Its document, its files and what tells of them. Its number stays taken, and the hashes of what was handed out stay known.
+
+    Raises ReportNotFound.
+    """
     report = queries.report(tenant, report_id)
     files = list(report.files.all())
     with transaction.atomic():
         changes = {"number": report.number, "revision": report.revision, "content_sha256": report.content_sha256}
         audit(tenant, actor=actor_of(by), action="report.delete", target=report, changes=changes)
-        report.delete()
+        for rows in (report.files, report.letters):
+            rows.all().delete()
+        report.superseded_by.update(supersedes=None)
+        Report.objects.for_tenant(tenant).filter(pk=report.pk).update(deleted_at=timezone.now(), **NOTHING)
         jobs.after_commit(lambda: _remove(files))
 
 
@@ -122,27 +153,66 @@ def _remove(files: Sequence[ReportFile]) -> None:
         one.file.delete(save=False)
 
 
-def _frozen(tenant: Tenant, found: Gathered, look: Branding | None, before: Report | None, head: Mapping[str, Any]) -> Report:
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """A large document takes its memory while it is composed, in whichever process is asked for it. Raises ReportsBusy."""
+    if not FREEZING.acquire(timeout=PATIENCE_SECONDS):
+        raise ReportsBusy
+    try:
+        yield
+    finally:
+        FREEZING.release()
+
+
+def _of_occasion(tenant: Tenant, occasion: Occasion, subject: str) -> Report | None:
+    """Who holds the occasion's row is the only one who asks for its reports."""
+    Occasion.objects.for_tenant(tenant).select_for_update(no_key=True).get(pk=occasion.pk)
+    found: Report | None = Report.objects.for_tenant(tenant).filter(occasion=occasion, subject=subject).defer("document").first()
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which report it is: its number, `count` in the year, and the revisions before it as the document lists them."""
+
+    year: int
+    count: int
+    number: str
+    revision: int
+    history: list[dict[str, Any]]
+
+
+def _place(tenant: Tenant, before: Report | None) -> Place:
+    """The next one, unless another takes it first: it is sure while the tenant's row is held."""
+    year = timezone.now().year
+    counter = ReportCounter.objects.for_tenant(tenant).filter(year=year).first()
+    count = (counter.last if counter else 0) + 1
+    number = before.number if before else f"R-{year}-{count:05d}"
+    revisions = queries.revisions(tenant, number)
+    last = revisions.aggregate(last=Max("revision"))["last"] or 0
+    return Place(year=year, count=count, number=number, revision=last + 1, history=[_history(one) for one in revisions])
+
+
+def _frozen(tenant: Tenant, found: Gathered, look: Branding | None, before: Report | None, head: Mapping[str, Any], place: Place) -> Report:
     now = timezone.now()
-    number = before.number if before else _number(tenant, now.year)
-    revision = (queries.revisions(tenant, number).aggregate(last=Max("revision"))["last"] or 0) + 1
     document = kinds.compose(
         {
             **found.body,
             **head,
             "title": found.title,
             "made_at": (found.made_at or now).isoformat(timespec="seconds"),
-            "number": number,
-            "revision": revision,
+            "issued_at": now.isoformat(timespec="seconds"),
+            "number": place.number,
+            "revision": place.revision,
             "supersedes": f"{before.number} rev. {before.revision}" if before else "",
-            "history": [_history(one) for one in queries.revisions(tenant, number)],
+            "history": place.history,
         }
     )
     text = documents.canonical(document)
     return Report(
         tenant=tenant,
-        number=number,
-        revision=revision,
+        number=place.number,
+        revision=place.revision,
         supersedes=before,
         building=found.building,
         project=found.project,
@@ -153,14 +223,6 @@ def _frozen(tenant: Tenant, found: Gathered, look: Branding | None, before: Repo
         content_sha256=documents.sha256(document),
         created_at=now,
     )
-
-
-def _number(tenant: Tenant, year: int) -> str:
-    """The next of the year; the caller's transaction holds the tenant's row, so there are no twins."""
-    counter, _ = ReportCounter.objects.get_or_create(tenant=tenant, year=year)
-    counter.last += 1
-    counter.save()
-    return f"R-{year}-{counter.last:05d}"
 
 
 def _history(one: Report) -> dict[str, Any]:

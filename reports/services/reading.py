@@ -7,8 +7,23 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
+from mcp_platform.tenancy.scope import Principal
+from mcp_platform.tenancy.services import By
+from reports.core.sections import KINDS
 from reports.errors import ReportExpired
+from reports.gathering.subjects import READS
 from reports.models import Report
+
+
+def readable(by: Principal) -> list[str]:
+    """The kinds of reports whose subjects they may see."""
+    return [kind for kind in KINDS if kind not in READS or by.may(READS[kind])]
+
+
+def require_readable(by: By, kind: str) -> None:
+    """Who may not see the numbers does not get them by way of a report. Raises Denied."""
+    if isinstance(by, Principal) and kind in READS:
+        by.require(READS[kind])
 
 
 def document_of(report: Report) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The worker's part: files of the frozen document, the same each time, each stored once; and what becomes of a report whose worker is gone."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -9,41 +9,68 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from mcp_platform import errors, observability, rest, sealing
+from mcp_platform import errors, observability, rest
+from mcp_platform.operations.errors import Cancelled
 from mcp_platform.operations.models import OPEN, Operation
 from mcp_platform.operations.services import Progress
 from mcp_platform.tenancy.models import Tenant
 from reports import queries
 from reports.core import packed
 from reports.core.sections import FORMATS
-from reports.models import FileHash, Report, ReportFile
-from reports.services import mailing, reading, signing
-from reports.services.making import SEALED_FOR
+from reports.models import FileHash, Report, ReportFile, folder_of
+from reports.services import mailing, passwords, reading, signing
 
 log = observability.logger(__name__)
 State = Report.State
 UNENDED = (State.QUEUED, State.RENDERING)
+BEGUN = (*UNENDED, State.FAILED)  # what an attempt that lives may still make
 
 
 def render(tenant: Tenant, *, report_id: Any, progress: Progress) -> dict[str, Any]:
-    """Every format that was asked for. Begun again after a crash it makes the same files, once each. Raises ReportNotFound, ReportExpired."""
+    """Every format that was asked for. Begun again after a crash it makes the same files, once each; a worker that was given up meanwhile
+    changes nothing any more. Raises ReportNotFound, ReportExpired, Cancelled.
+    """
     report = queries.report(tenant, report_id)
+    if report.state == State.READY and report.operation_id == progress.operation_id:  # its worker died between the end and telling of it
+        return _told(report, report.files.all())
     document = packed.inflated(reading.packed_of(report))
-    Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=State.RENDERING)
     try:
+        with transaction.atomic():
+            _require_mine(report, progress)
+            Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=State.RENDERING)
         made = [_make(tenant, report, document, name, place, progress) for place, name in enumerate(_ordered(report.formats))]
+        with transaction.atomic():
+            _require_mine(report, progress)
+            _end(tenant, report, State.READY, {}, document["locale"])
     except Exception as fault:
-        _end(tenant, report, State.FAILED, _problem(fault), document["locale"])
+        with transaction.atomic():
+            if _is_mine(report, progress):
+                _end(tenant, report, State.FAILED, _problem(fault), document["locale"])
         raise
-    _end(tenant, report, State.READY, {}, document["locale"])
-    return {"report": str(report.pk), "files": [{"format": one.format, "size": one.size, "sha256": one.sha256} for one in made]}
+    _tidy(tenant, report)
+    return _told(report, made)
+
+
+def _told(report: Report, files: Iterable[ReportFile]) -> dict[str, Any]:
+    return {"report": str(report.pk), "files": [{"format": one.format, "size": one.size, "sha256": one.sha256} for one in files]}
+
+
+def _is_mine(report: Report, progress: Progress) -> bool:
+    """Whether this attempt still works on the report. Until the transaction ends nobody else takes it up."""
+    rows = Operation.objects.select_for_update(no_key=True).filter(pk=progress.operation_id, attempts=progress.attempt, status__in=OPEN)
+    return rows.first() is not None and Report.objects.filter(pk=report.pk, operation_id=progress.operation_id, state__in=BEGUN).exists()
+
+
+def _require_mine(report: Report, progress: Progress) -> None:
+    """Raises Cancelled."""
+    if not _is_mine(report, progress):
+        raise Cancelled
 
 
 def _end(tenant: Tenant, report: Report, state: str, problem: dict[str, Any], locale: str) -> None:
-    """How it ended, and the letters that tell of it, are saved together."""
-    with transaction.atomic():
-        Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=state, problem=problem, finished_at=timezone.now())
-        mailing.write(tenant, report, says="ready" if state == State.READY else "failed", locale=locale)
+    """How it ended, and the letters that tell of it, are saved together: the caller's transaction."""
+    Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=state, problem=problem, finished_at=timezone.now())
+    mailing.write(tenant, report, says="ready" if state == State.READY else "failed", locale=locale)
 
 
 def _problem(fault: Exception) -> dict[str, Any]:
@@ -66,7 +93,8 @@ def _make(tenant: Tenant, report: Report, document: Mapping[str, Any], name: str
         progress.report(place * 100 + percent, total, f"{name}: {phase}")
 
     tell("rendering", 1)
-    password = sealing.unseal(report.sealed_password, purpose=SEALED_FOR) if report.sealed_password else ""
+    password = passwords.of(report)
+    carried: dict[str, str] = {}
     media_type, content = formats.render(
         name,
         document,
@@ -76,27 +104,50 @@ def _make(tenant: Tenant, report: Report, document: Mapping[str, Any], name: str
         canonical=bytes(report.document),
         password=password,
         tell=tell,
+        note=carried.__setitem__,
     )
+    for kind, sha256 in carried.items():  # whoever saves an attachment of a PDF may ask for it too
+        FileHash.objects.get_or_create(report=report, sha256=sha256, defaults={"tenant": tenant, "format": kind})
     signature: dict[str, Any] = {}
     if name == "pdf":
         tell("signing", 90)
         content, signature = signing.sign(tenant, content, about=str(report), password=password)
     tell("storing", 95)
-    return _store(tenant, report, name, media_type, content, signature)
+    return _store(tenant, report, name, media_type, content, signature, progress)
 
 
-def _store(tenant: Tenant, report: Report, name: str, media_type: str, content: bytes, signature: dict[str, Any]) -> ReportFile:
+def _store(tenant: Tenant, report: Report, name: str, media_type: str, content: bytes, signature: dict[str, Any], progress: Progress) -> ReportFile:
     old = ReportFile.objects.for_tenant(tenant).filter(report=report, format=name).first()
     row = old or ReportFile(tenant=tenant, report=report, format=name)
     before = row.file.name if old else ""
     row.media_type, row.size, row.sha256, row.signature = media_type, len(content), hashlib.sha256(content).hexdigest(), signature
     row.file.save(f"{report.number}-r{report.revision}.{name}", ContentFile(content), save=False)
-    with transaction.atomic():
-        row.save()
-        FileHash.objects.get_or_create(report=report, sha256=row.sha256, defaults={"tenant": tenant, "format": name})
+    try:
+        with transaction.atomic():
+            _require_mine(report, progress)
+            row.save()
+            FileHash.objects.get_or_create(report=report, sha256=row.sha256, defaults={"tenant": tenant, "format": name})
+    except Exception:
+        row.file.storage.delete(str(row.file.name))
+        raise
     if before and before != row.file.name:
         row.file.storage.delete(before)
     return row
+
+
+def _tidy(tenant: Tenant, report: Report) -> None:
+    """Delete what an attempt has stored that died before it could say so. Nothing depends on it."""
+    field = ReportFile._meta.get_field("file")
+    known = set(ReportFile.objects.for_tenant(tenant).filter(report=report).values_list("file", flat=True))
+    top = folder_of(tenant.pk, report.pk)
+    try:
+        places = [f"{top}/{place}" for place in field.storage.listdir(top)[0]]
+        stored = [f"{place}/{name}" for place in places for name in field.storage.listdir(place)[1]]
+        for name in stored:
+            if name not in known:
+                field.storage.delete(name)
+    except (OSError, NotImplementedError) as fault:
+        log.warning("report_not_tidied", report_id=str(report.pk), fault=repr(fault))
 
 
 def find_forsaken() -> int:
@@ -108,12 +159,7 @@ def find_forsaken() -> int:
         ended = Operation.objects.filter(pk=str(report.operation_id)).first()
         if ended is None or not Report.objects.filter(pk=report.pk, state__in=UNENDED, operation_id=report.operation_id).exists():
             continue
-        _end(report.tenant, report, State.FAILED, ended.error or _cancelled(), "en")
+        with transaction.atomic():
+            _end(report.tenant, report, State.FAILED, ended.error or rest.problem(Cancelled()), "en")
         found += 1
     return found
-
-
-def _cancelled() -> dict[str, Any]:
-    from mcp_platform.operations.errors import Cancelled
-
-    return rest.problem(Cancelled())

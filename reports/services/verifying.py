@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from mcp_platform import rest
 from mcp_platform.tenancy import scope
 from reports import queries
 from reports.errors import ReportNotFound
@@ -25,14 +26,19 @@ class Verdict:
 
 
 def verify(token: str, sha256: str = "") -> Verdict:
-    """Compare the SHA-256 of a file with those of the report's files. Raises ReportNotFound for a token that is not ours."""
+    """Compare the SHA-256 of a file with those of the report's files and of its document.
+
+    Raises ReportNotFound for a token that is not ours, SchemaError for what is no SHA-256: that nothing could be compared is no verdict.
+    """
     given = sha256.strip().lower()
+    if given and not HASH.match(given):
+        raise rest.SchemaError(errors=[{"path": "$.sha256", "message": "is no SHA-256", "expected": "64 hexadecimal digits"}])
     with scope.platform_scope():  # the token is the only thing that is known of the tenant
-        found = queries.verified(token, given if HASH.match(given) else "")
+        found = queries.verified(token, given)
         if found is None:
             raise ReportNotFound
         report, matching = found
-        latest = queries.revisions(report.tenant, report.number).last()
+        latest = queries.revisions(report.tenant, report.number).filter(queries.issued()).last()
     later = latest.revision if latest is not None and latest.revision > report.revision else None
     return Verdict(
         verdict=_verdict(bool(given), bool(matching), later, report.state == Report.State.EXPIRED),

@@ -22,7 +22,7 @@ def share(successes: int, units: int) -> Sums:
 def of(values: np.ndarray, x: np.ndarray | None = None, d: np.ndarray | None = None) -> Sums:
     d = np.ones_like(values) if d is None else d
     x = np.zeros_like(values) if x is None else x
-    parts = (values, values**2, d, d**2, values * d, x, x**2, x * values)
+    parts = (values, values**2, d, d**2, values * d, x, x**2, x * values, x * d)
     return Sums(len(values), *(float(part.sum()) for part in parts))
 
 
@@ -86,6 +86,26 @@ def test_cuped_narrows_and_does_not_move() -> None:
     assert adjusted[1].mean - adjusted[0].mean == pytest.approx(0.2, abs=0.1)
 
 
+def test_cuped_of_users_with_several_conversations_keeps_its_level() -> None:
+    """600 experiments without any effect, whose users differ in how much they talk, and in what comes of it."""
+    dice = np.random.default_rng(8)
+    alarms, narrower = 0, 0.0
+
+    def arm() -> Sums:
+        skill = dice.beta(2, 2, 300)
+        d = dice.poisson(1 + 6 * skill) + 1.0
+        return of(dice.binomial(d.astype(int), skill).astype(float), skill + dice.normal(0, 0.1, 300), d)
+
+    for _ in range(600):
+        plain = [arm(), arm()]
+        adjusted = statistics.cuped(plain)
+        p_value = statistics.ratios(adjusted[0], adjusted[1]).p_value
+        alarms += p_value is not None and p_value < 0.05
+        narrower += adjusted[0].ratio_variance / plain[0].ratio_variance / 600
+    assert 0.025 <= alarms / 600 <= 0.075
+    assert narrower < 0.8
+
+
 def test_corrections() -> None:
     found = [0.04, 0.001, 0.3, 0.02, 0.02]
     assert statistics.holm(found) == pytest.approx(list(multipletests(found, method="holm")[1]))
@@ -100,6 +120,17 @@ def test_sample_ratio_mismatch() -> None:
         statistics.sample_ratio_mismatch(list(dice.multinomial(5000, [0.5, 0.3, 0.2])), [0.5, 0.3, 0.2]) < statistics.SRM_ALARM for _ in range(2000)
     )
     assert alarms <= 10, "at most one in 200 of clean ones"
+
+
+def test_sample_ratio_may_be_looked_at_all_the_time() -> None:
+    dice = np.random.default_rng(9)
+    shares = [0.5, 0.3, 0.2]
+    looks = dice.multinomial(20, shares, (1500, 100)).cumsum(axis=1)
+    alarms = sum(any(statistics.sequential_sample_ratio(look, shares) < statistics.SRM_ALARM for look in run) for run in looks)
+    assert alarms / 1500 <= 0.002
+    assert statistics.sequential_sample_ratio([4700, 5300], [0.5, 0.5]) < statistics.SRM_ALARM
+    assert statistics.sequential_sample_ratio([0, 0], [0.5, 0.5]) == 1.0
+    assert statistics.sequential_sample_ratio([0, 10**6], [0.5, 0.5]) < 1e-100
 
 
 def test_sample_sizes() -> None:
@@ -152,6 +183,10 @@ def test_bayes_against_integration() -> None:
 
 
 def test_a_bandit_follows_the_better_arm_and_leaves_a_floor() -> None:
+    agree, spread = of(np.full(2, 1.0)), of(np.tile([0.0, 3.0], 400))
+    assert 0.05 < bandit.thompson([agree, spread], seed=1, share=False)[0] < 0.6, "two that agree by chance are not sure"
+    often, seldom = of(np.full(200, 2.0), d=np.full(200, 10.0)), of(np.full(200, 1.0), d=np.full(200, 2.0))
+    assert bandit.thompson([often, seldom], seed=1, share=False, ratio=True)[1] > 0.9
     weights = bandit.thompson([share(100, 1000), share(160, 1000), share(90, 1000)], seed=1, share=True)
     assert weights[1] > 0.9
     assert min(weights) >= bandit.FLOOR - 1e-9
@@ -175,4 +210,5 @@ def test_verdicts() -> None:
     assert document(low, high, exposed=(1500, 2500))["verdict"]["code"] == "mismatch"
     assert document(low, high, role="guardrail", measure="handoff_rate")["verdict"]["code"] == "harm"
     assert document(low, high, mode="fixed")["verdict"]["code"] == "wait"
+    assert document(low, high, mode="bayes")["verdict"]["code"] == "wait"
     assert document(low, high, mode="bayes")["metrics"][0]["arms"][1]["bayes"]["chance_to_win"] > 0.99

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
+from django.utils import timezone
 
 from conversations import store
 from conversations.models import Turn
@@ -14,6 +16,7 @@ from experiments import queries, services
 from experiments.models import Assignment, Experiment, Exposure
 from experiments.services import assigning
 from flows.services import publish, save_draft
+from mcp_platform.tenancy import scope
 from mcp_platform.tenancy.models import Tenant
 from tests import factories
 from tests.experiments.scenes import DESK, begun, desk, say, started
@@ -154,7 +157,8 @@ def test_racing_processes_agree() -> None:
     def ask(unit: str) -> str:
         assigning.forget_everything()
         try:
-            return assigning.arm_for(office.pk, trial, unit, {}, trial.since)
+            with scope.tenant_scope(office):
+                return assigning.arm_for(office.pk, trial, unit, {}, trial.since)
         finally:
             connection.close()
 
@@ -194,3 +198,99 @@ def test_counting_adds_each_outcome_once(office: Tenant) -> None:
     say(office, talks[0], "5")
     again = services.count(office, key=row.key)["metrics"][0]
     assert round(sum(arm["units"] * arm["value"] for arm in again["arms"])) == 9
+
+
+def test_who_joins_late_is_exposed_in_no_arm(office: Tenant) -> None:
+    """More coverage, and the end of a pause, meet conversations that are under way: the control's version is the one they run."""
+    row = started(office, coverage=0.0)
+    early = [begun(office) for _ in range(16)]
+    services.ramp(office, key=row.key, coverage=1.0, by=None)
+    for talk in early:
+        say(office, talk, "hi")
+    assert Assignment.objects.filter(experiment=row).count() == 16
+    assert not Exposure.objects.exists()
+
+
+def test_what_began_in_a_pause_is_exposed_in_no_arm(office: Tenant) -> None:
+    row = started(office, unit="user")
+    users = [f"u{n}" for n in range(12)]
+    assert {begun(office, user).reply["ab_variant"] for user in users} == {"shorter:control", "shorter:short"}
+    services.pause(office, key=row.key, by=None)
+    held = [begun(office, user) for user in users]
+    services.resume(office, key=row.key, by=None)
+    for talk in held:
+        say(office, talk, "hi")
+    assert not Exposure.objects.exists()
+    for user in users:
+        say(office, begun(office, user), "hi")
+    assert Exposure.objects.count() == 12
+
+
+def test_what_is_over_in_one_step_is_exposed(office: Tenant) -> None:
+    """The variant says a word and ends: its frame is gone when the step is."""
+    silent = {"states": {"hello": {"type": "end", "transitions": None}, "ask": None, "done": None}}
+    plan = [{"key": "control", "is_control": True, "percentage": 50.0}, {"key": "silent", "percentage": 50.0, "modifications": silent}]
+    row = started(office, variants=plan)
+    for _ in range(16):
+        begun(office)
+    assert "hello" in row.states
+    assert {one.variant.key for one in Exposure.objects.all()} == {"control", "silent"}
+    assert Exposure.objects.count() == 16
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_turn_that_is_taken_back_leaves_no_arm_behind() -> None:
+    office = factories.TenantFactory.create()
+    desk(office)
+    row = started(office, unit="user")
+    trial = queries.trial_of(queries.experiment(office, row.key))
+    with pytest.raises(RuntimeError), transaction.atomic():
+        assert assigning.arm_for(office.pk, trial, "ada", {}, trial.since)
+        raise RuntimeError
+    assert not Assignment.objects.exists()
+    arm = assigning.arm_for(office.pk, trial, "ada", {}, trial.since)
+    assert Assignment.objects.get().variant.key == arm
+
+
+def test_a_force_takes_out_what_was_counted_and_leaves_nothing_behind(office: Tenant) -> None:
+    row = started(office, unit="user")
+    talk = begun(office, "ada")
+    for text in ("hi", "7"):
+        say(office, talk, text)
+    say(office, begun(office, "bob"), "hi")
+    assert services.count(office, key=row.key)["exposed"] == 2
+    services.force(office, key=row.key, unit="ada", variant="short", by=None)
+    found = services.count(office, key=row.key)
+    assert found["exposed"] == 1
+    arms = found["metrics"][0]["arms"]
+    assert (sum(arm["units"] for arm in arms), sum(arm["value"] or 0 for arm in arms)) == (1, 0), "bob is left, who has come to no end"
+    assert begun(office, "ada").reply["ab_variant"] == "shorter:short"
+    services.unforce(office, key=row.key, unit="ada", by=None)
+    begun(office, "ada")
+    assert Assignment.objects.get(unit_id="ada").reason == "hashed"
+
+
+def test_other_weights_open_a_phase(office: Tenant) -> None:
+    row = started(office, unit="user", allocation="weighted")
+    for n in range(6):
+        say(office, begun(office, f"u{n}"), "hi")
+    weights = [{"key": "control", "is_control": True, "percentage": 10.0}, {"key": "short", "percentage": 90.0}]
+    changed = services.change(office, key=row.key, fields={"variants": weights}, by=None)
+    assert changed.phase == 2
+    for n in range(10):
+        say(office, begun(office, f"u{n}"), "hi")
+    assert services.count(office, key=row.key)["exposed"] == 4, "those of before keep their arms and count no more"
+
+
+def test_only_what_has_not_moved_for_long_is_settled(office: Tenant) -> None:
+    row = started(office)
+    talks = [begun(office) for _ in range(2)]
+    for talk in talks:
+        say(office, talk, "hi")
+    long_ago = timezone.now() - timedelta(days=20)
+    Exposure.objects.update(at=long_ago)
+    services.count(office, key=row.key)
+    Exposure.objects.filter(conversation_id=talks[0].conversation_id).update(moved_at=long_ago)
+    Exposure.objects.update(looked_at=long_ago)
+    services.count(office, key=row.key)
+    assert [of(talk).get().settled for talk in talks] == [True, False]

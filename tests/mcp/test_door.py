@@ -13,7 +13,9 @@ from django.test import override_settings
 from mcp_platform.mcp.ledger import ledger
 from mcp_platform.mcp.models import Call
 from mcp_platform.mcp.server import bodies
+from mcp_platform.oauth.core.scopes import basic
 from mcp_platform.tenancy import throttling
+from mcp_platform.tenancy.permissions import PERMISSIONS
 from tests.mcp.house import MODERN, House, modern_headers, rpc
 
 PING = ("tools/call", {"name": "ping", "arguments": {}})
@@ -33,6 +35,7 @@ def test_anonymous_is_told_where_to_get_a_token(house: House) -> None:
     answer = house.post("", *PING)
     assert answer.status_code == 401
     assert f'resource_metadata="{house.base}/.well-known/oauth-protected-resource/mcp"' in challenge(answer)
+    assert f'scope="{" ".join(basic(PERMISSIONS))}"' in challenge(answer)
     assert "error=" not in challenge(answer)  # nothing was wrong with a token: there was none
     assert answer.json()["error"]["data"]["error_code"] == "UNAUTHENTICATED"
 

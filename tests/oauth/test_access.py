@@ -15,7 +15,7 @@ from mcp_platform.oauth import services
 from mcp_platform.oauth.errors import ScopeMissing
 from mcp_platform.oauth.models import AccessToken, Authorization
 from mcp_platform.oauth.models import Client as OAuthClient
-from mcp_platform.tenancy import authenticators, scope, throttling
+from mcp_platform.tenancy import authenticators, scope, throttling, tokens
 from mcp_platform.tenancy import services as tenancy
 from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.models import Membership, Role, Tenant, User
@@ -58,6 +58,25 @@ def test_a_token_is_no_credential_of_the_rest_api(program: Program) -> None:
         authenticators.authenticate_bearer(token, address=HERE)
 
 
+def test_an_address_before_the_token_opens_no_other_door(program: Program) -> None:
+    token = program.tokens()["access_token"]
+    enter(token)
+    for text in (f"{RESOURCE} {token}", f"{RESOURCE}\t{token}", f"{RESOURCE}{token}"):
+        with pytest.raises(Unauthenticated):
+            authenticators.authenticate_bearer(text, address=HERE)  # what every door asks, also those that do not look for blanks
+
+
+def test_who_lets_a_program_do_less_narrows_what_it_has(program: Program) -> None:
+    wide = program.tokens()
+    assert "conversations:write" in enter(wide["access_token"]).permissions
+    program.let_in("conversations:read")
+    assert enter(wide["access_token"]).permissions == {"conversations:read"}
+    again = json.loads(program.refresh(wide["refresh_token"]).content)
+    assert again["scope"] == "conversations:read"
+    refused = program.refresh(again["refresh_token"], scope="conversations:write")
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize("token", ["mcpo_guessed", "mcpo_", "mcpr_x", "x", "a.b.c", "", "mcp_nonsense", "mcpo_\x00", "mcpo_\ud800"])
 def test_nonsense_is_no_token(db: None, token: str) -> None:
     with pytest.raises(Unauthenticated):
@@ -86,6 +105,8 @@ def test_a_person_who_may_do_less_now_lets_the_program_do_less(program: Program,
 @pytest.mark.parametrize("end", ["membership", "account", "tenant", "client", "taken back"])
 def test_it_ends_with_what_it_stands_on(program: Program, registered: OAuthClient, tenant: Tenant, olga: User, end: str) -> None:
     token = program.tokens()["access_token"]
+    who = services.principal_of_token(token, resource=RESOURCE)
+    assert services.recheck(who) == who
     if end == "membership":
         Membership.objects.filter(user=olga).delete()
     elif end == "account":
@@ -98,6 +119,8 @@ def test_it_ends_with_what_it_stands_on(program: Program, registered: OAuthClien
         services.revoke_authorization(tenant, authorization_id=Authorization.objects.get().pk, by=olga)
     with pytest.raises(Unauthenticated):
         enter(token)
+    with pytest.raises(Unauthenticated):
+        services.recheck(who)  # streams outlive requests
 
 
 def test_what_is_taken_back_is_not_believed_a_moment_longer(program: Program, tenant: Tenant, olga: User) -> None:
@@ -162,7 +185,7 @@ class TestIssuers:
 
     def test_its_audience_is_our_endpoint(self, issuer: Issuer, tenant: Tenant) -> None:
         who = enter(issuer.token(), issuer.audience)
-        assert (who.tenant, who.actor) == (tenant, "jwt:ada")
+        assert (who.tenant, who.actor) == (tenant, tokens.actor_of(issuer.url, "ada"))
         assert "flows:read" in who.permissions
 
     def test_its_scope_narrows_the_role(self, issuer: Issuer) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,6 +11,7 @@ from django.utils import timezone
 from mcp_platform.oauth import services
 from mcp_platform.oauth.models import AccessToken, Authorization, Code, RefreshToken
 from mcp_platform.oauth.models import Client as OAuthClient
+from mcp_platform.oauth.provider.validator import Validator
 from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.models import AuditEntry, Membership, Role, Tenant, User
 from tests.factories import MembershipFactory
@@ -241,6 +243,19 @@ class TestCode:
         assert answer.json().get("error") == error, answer.content
         assert AccessToken.objects.exists() is (error is None)
 
+    def test_who_takes_it_back_at_that_moment_wins(self, program: Program, tenant: Tenant, olga: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        code = program.let_in()
+        save = Validator.save_bearer_token
+
+        def taken_back_before(*args: Any, **kwargs: Any) -> Any:
+            services.revoke_authorization(tenant, authorization_id=Authorization.objects.get().pk, by=olga)
+            return save(*args, **kwargs)
+
+        monkeypatch.setattr(Validator, "save_bearer_token", taken_back_before)
+        answer = program.exchange(code)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        assert not AccessToken.objects.exists()
+
     def test_another_client_cannot_use_it(self, program: Program, tenant: Tenant, olga: User) -> None:
         code = program.let_in()
         other, _ = services.register_client(tenant, name="Other", redirect_uris=[CALLBACK], by=None)
@@ -275,7 +290,7 @@ class TestRefresh:
         with pytest.raises(Unauthenticated):
             services.principal_of_bearer(second["access_token"], resource=RESOURCE, address="192.0.2.1")
         assert program.refresh(second["refresh_token"]).json()["error"] == "invalid_grant"
-        assert AuditEntry.objects.for_tenant(tenant).filter(action="oauth.tokens_end").exists()
+        assert AuditEntry.objects.for_tenant(tenant).filter(action="oauth.tokens_end").count() == 1  # not one for each time it is brought
 
     def test_it_never_widens(self, program: Program) -> None:
         given = program.tokens("tools:echo")

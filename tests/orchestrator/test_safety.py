@@ -119,7 +119,7 @@ def test_a_server_that_keeps_failing_is_left_alone_for_a_while(tenant: Tenant, w
     assert refused.value.details["retry_after"] <= 5
     upstream.start()
     try:
-        assert runtime.wait(runtime.check(tenant.pk, server="up")).connected  # somebody presses the button
+        assert runtime.wait(runtime.check(tenant.pk, server="up", insist=True)).connected  # somebody presses the button
         assert call(tenant, "up", "write", word="a").text() == "a"
     finally:
         upstream.kill()

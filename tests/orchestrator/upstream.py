@@ -81,6 +81,8 @@ def made(given: argparse.Namespace) -> MCPServer[Any]:
 def _add_resource(server: MCPServer[Any], name: str, owner: str, count: Any) -> None:
     @server.resource(f"{name}://all", name=name, mime_type="application/json")
     def read() -> str:
+        if name == "soiled":
+            return '{"from": "\0"}\0'
         return json.dumps({"from": owner, "read": count(f"read:{name}")})
 
 
@@ -97,6 +99,30 @@ def of_2025(application: Any) -> Any:
     return run
 
 
+def behind_oauth(application: Any, secret: Path, counter: Path) -> Any:
+    """It takes the token that stands in the file, and gives it to whoever has client credentials; while the file is empty there is none."""
+
+    async def run(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        token, shown = secret.read_text(), dict(scope["headers"]).get(b"authorization", b"").decode()
+        if scope["path"] == "/token":
+            with counter.open("a") as file:
+                file.write(f"token {shown} {(await receive()).get('body', b'').decode()}\n")
+            given = {"access_token": token, "token_type": "Bearer", "expires_in": 3600} if token else {"error": "invalid_client"}
+            status, body = (200 if token else 401), json.dumps(given).encode()
+        elif not token or shown != f"Bearer {token}":
+            status, body = 401, f"no access with {shown}".encode()
+        else:
+            await application(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+
+    return run
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--name", default="upstream")
@@ -108,6 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resource", action="append", default=[])
     parser.add_argument("--ttl-ms", type=int, default=None)
     parser.add_argument("--scope", default="private")
+    parser.add_argument("--token-file", default="")
     given = parser.parse_args(arguments)
     server = made(given)
     if not given.port:
@@ -116,6 +143,8 @@ def main(arguments: list[str] | None = None) -> None:
     application: Any = server.sse_app() if given.transport == "sse" else server.streamable_http_app()
     if given.era == "2025":
         application = of_2025(application)
+    if given.token_file:
+        application = behind_oauth(application, Path(given.token_file), Path(given.counter))
     uvicorn.run(application, host="127.0.0.1", port=given.port, log_level="error", timeout_graceful_shutdown=1)
 
 

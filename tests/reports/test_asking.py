@@ -19,12 +19,12 @@ from mcp_platform.tenancy.permissions import of_role
 from reports import tasks  # noqa: F401  a worker imports it
 from reports.core.sections import KINDS
 from reports.models import Report
-from reports.services import looks, making, reading
+from reports.services import looks, making, passwords, reading
 from tests.conversations.scenes import PERMIT
 from tests.experiments import scenes
 from tests.factories import TenantFactory, bearer, member, published
 from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
-from validation.models import Building, Finding, ValidationRun
+from validation.models import Building, Finding, ValidationRun, Waiver
 
 pytestmark = pytest.mark.django_db
 
@@ -142,6 +142,19 @@ def test_a_period_tells_what_was_found_and_put_right_in_it(house: House) -> None
     assert ask(house.tenant, kind="period", **{**wish, "since": "2020-01-01"}, supersedes=str(report.pk)).status_code == 400
 
 
+def test_a_waiver_has_the_same_number_in_every_report(house: House) -> None:
+    today = datetime.now(UTC).date()
+    about = {"tenant": house.tenant, "building": house.building, "rule_key": "X", "kind": "variance", "justification": "It was there."}
+    earlier = Waiver.objects.create(**about, requester="ada")
+    Waiver.objects.create(**about, requester="bo")
+    Waiver.objects.filter(pk=earlier.pk).update(created_at=datetime(2020, 1, 1, tzinfo=UTC))
+    wish = {"project": str(house.building.project_id), "since": str(today - timedelta(days=6)), "until": str(today + timedelta(days=1))}
+    _, document = asked(house.tenant, kind="period", **wish, formats=["json"])
+    _, single = asked(house.tenant, run=str(house.after.pk), formats=["json"])
+    assert [one["number"] for one in single["waivers"]] == ["W-1", "W-2"]
+    assert [one["number"] for one in document["waivers"]] == ["W-2"]
+
+
 def test_conversations_are_counted_as_the_analytics_count_them(office: Tenant) -> None:
     tenant, flow_id = office, "permit"
     today = timezone.now().date()
@@ -197,6 +210,7 @@ def test_the_page_asks_for_what_its_kind_needs(house: House) -> None:
         assert client.get(page, {"kind": kind}).status_code == 200
     assert client.get(page, {"kind": "poem"}).status_code == 404
     same = {"base": str(house.before.pk), "run": str(house.after.pk), "formats": ["json"]}
+    same |= {"notify": "ada@example.com\nbo@example.com", "password": "a long one"}
     answer = client.post(f"{page}?kind=comparison", same)
     report = Report.objects.get(tenant=house.tenant, kind="comparison")
     assert answer["Location"].endswith(f"/{report.pk}/change/")
@@ -205,18 +219,23 @@ def test_the_page_asks_for_what_its_kind_needs(house: House) -> None:
     refused = client.post(f"{page}?kind=period", days)
     assert (refused.status_code, Report.objects.count()) == (200, 1)
     assert "expected a day up to 2026-02-01" in refused.content.decode()
+    assert report.notify == ["ada@example.com", "bo@example.com"]
+    assert passwords.of(report) == "a long one"
+    assert client.post(f"{page}?kind=comparison", {**same, "password": "short"}).status_code == 200
     assert client.post(f"/admin/reports/report/{report.pk}/revise/").status_code == 302
     assert Report.objects.filter(number=report.number).count() == 2
 
 
 def test_the_next_revision_is_about_the_same_as_it_is_now(house: House) -> None:
-    first, _ = asked(house.tenant, run=str(house.before.pk), formats=["json"], locale="de", sections=["summary"])
+    private = {"notify": ["ada@example.com"], "password": "a long one"}
+    first, _ = asked(house.tenant, run=str(house.before.pk), formats=["json"], locale="de", sections=["summary"], **private)
     answer = client_of(house.tenant).post(f"/api/v1/reports/{first.pk}/revisions")
     assert answer.status_code == 202, answer.content
     second = Report.objects.get(pk=answer.json()["id"])
     document = reading.document_of(second)
     assert (second.number, second.revision, second.run_id) == (first.number, 2, house.after.pk)
     assert (document["sections"], document["locale"], second.formats) == (["summary"], "de", ["json"])
+    assert (second.notify, passwords.of(second)) == (["ada@example.com"], "a long one")
     project, _ = asked(house.tenant, kind="project", project=str(house.building.project_id))
     assert making.ask_again(house.tenant, report_id=project.pk, by=None).revision == 2
 

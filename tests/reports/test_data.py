@@ -35,15 +35,18 @@ def test_all_formats_count_alike() -> None:
     assert page.count('<span class="chip ') == 64
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\uff1d1"])
 def test_no_cell_is_a_formula(text: str) -> None:
     from openpyxl import load_workbook
+    from openpyxl.utils.escape import unescape
 
     document = composed(2, text=text)
     rows = list(csv.DictReader(io.StringIO(data.as_csv(document).decode("utf-8-sig"), newline="")))
     assert all(row["message"].startswith("'") for row in rows)
     sheet = load_workbook(io.BytesIO(data.as_xlsx(document)))["Findings"]
     assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
+    said = [unescape(row[data.FINDING_COLUMNS.index("message")]) for row in sheet.iter_rows(min_row=2, values_only=True)]
+    assert said == [text, text]  # a text cell is never a formula, so it needs no apostrophe
 
 
 def test_the_same_document_gives_the_same_bytes() -> None:

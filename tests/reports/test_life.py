@@ -18,7 +18,7 @@ from mcp_platform.tenancy.permissions import of_role
 from reports import tasks as _tasks  # noqa: F401  a worker imports it
 from reports.models import Occasion, Report, ReportMail, ReportSchedule
 from reports.services import handing_out, keeping, mailing, making, rendering, scheduling
-from tests.factories import TenantFactory, UserFactory, bearer
+from tests.factories import TenantFactory, UserFactory, bearer, member
 from tests.reports.life import frozen, mail_server, worked
 from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
 from validation.models import Building
@@ -294,6 +294,29 @@ def test_superseded_reports_may_go_sooner(office: Tenant) -> None:
     assert verdict(first, digest) == "superseded"
 
 
+@pytest.mark.parametrize("state", ["queued", "failed"])
+def test_a_revision_that_was_never_made_supersedes_nothing(office: Tenant, state: str) -> None:
+    good = worked(frozen(office, number="R-2026-00001"))
+    later = frozen(office, number="R-2026-00001", revision=2)
+    Report.objects.filter(pk=later.pk).update(state=state)
+    Report.objects.update(created_at=timezone.now() - timedelta(days=8))
+    keeping.save_policy(office, fields={"keep_superseded_days": 7}, by=None)
+    assert keeping.expire_due() == 0
+    assert verdict(good, good.files.get().sha256) == "genuine"
+
+
+def test_the_admin_shows_what_has_expired_without_what_is_gone(office: Tenant) -> None:
+    report = worked(frozen(office))
+    keeping.expire(office, report)
+    client = Client()
+    client.force_login(member(office, Role.OWNER))
+    assert "expired" in client.get("/admin/reports/report/").content.decode()
+    page = client.get(f"/admin/reports/report/{report.pk}/change/")
+    assert page.status_code == 200
+    assert not any(f"/{name}/" in page.content.decode() for name in ("preview", "again", "revise"))
+    assert client.get(f"/admin/reports/report/{report.pk}/preview/").status_code == 404
+
+
 def test_the_policy_over_rest(office: Tenant) -> None:
     client, path = client_of(office), "/api/v1/reports/policy"
     first = client.get(path)
@@ -346,11 +369,15 @@ def test_a_link_of_an_expired_report_opens_nothing(office: Tenant) -> None:
 def test_branding_and_templates_over_rest(office: Tenant) -> None:
     import io
 
+    from PIL import Image
+
     client = client_of(office)
     json: dict[str, Any] = {"content_type": "application/json"}
     brand = client.post("/api/v1/reports/branding", {"name": "Pier", "colour": "#102030"}, **json)
     assert brand.status_code == 201, brand.content
-    picture = io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"0" * 40)
+    picture = io.BytesIO()
+    Image.new("RGB", (30, 10)).save(picture, "PNG")
+    picture.seek(0)
     picture.name = "logo.png"
     kept = Client(headers=bearer(office, of_role(Role.OWNER))).generic("GET", brand.headers["Location"])
     assert kept.json()["has_logo"] is False

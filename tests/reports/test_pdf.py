@@ -151,7 +151,7 @@ def test_hostile_texts_stay_texts_and_on_the_page(text: str) -> None:
 
 
 def assert_inside(content: bytes) -> None:
-    """No word stands beyond the edge of its page."""
+    """No word stands beyond an edge of its page."""
     import re
 
     path = Path(run.folder) / "boxes.pdf"  # type: ignore[attr-defined]
@@ -163,6 +163,38 @@ def assert_inside(content: bytes) -> None:
         width = float(re.search(r'width="([\d.]+)"', page).group(1))  # type: ignore[union-attr]
         assert all(float(right) <= width - 30 for right in re.findall(r'xMax="([-\d.]+)"', page))
         assert all(float(left) >= 30 for left in re.findall(r'xMin="([-\d.]+)"', page))
+        height = float(re.search(r'height="([\d.]+)"', page).group(1))  # type: ignore[union-attr]
+        assert all(float(bottom) <= height - 12 for bottom in re.findall(r'yMax="([-\d.]+)"', page))
+        assert all(float(top) >= 12 for top in re.findall(r'yMin="([-\d.]+)"', page))
+
+
+def picture() -> bytes:
+    from PIL import Image
+
+    made = io.BytesIO()
+    Image.new("RGB", (300, 84), "#1d4ed8").save(made, "PNG")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("paper", ["a4", "letter"])
+def test_letterhead_and_disclaimer_are_printed_whole(paper: str) -> None:
+    disclaimer = " ".join(f"clause{place:03d}" for place in range(100))
+    letterhead = " ".join(f"office{place:02d}" for place in range(66))
+    assert (len(disclaimer), len(letterhead)) == (999, 593)
+    content = made(composed(2), brand={"letterhead": letterhead, "disclaimer": disclaimer, "logo": picture(), "paper": paper})
+    cover = glyphs_of(content).split("\f")[0]
+    assert all(word in cover for word in (*disclaimer.split(), *letterhead.split()))
+    assert_inside(content)
+
+
+def test_a_logo_that_cannot_be_drawn_is_left_out() -> None:
+    from pikepdf import Pdf
+
+    def pictures(logo: bytes) -> int:
+        with Pdf.open(io.BytesIO(made(composed(1), brand={"logo": logo}))) as file:
+            return len(file.pages[0].images)
+
+    assert (pictures(picture()), pictures(picture()[:60]), pictures(b"\x89PNG\r\n\x1a\n no picture")) == (1, 0, 0)
 
 
 def test_what_turns_writing_around_is_taken_out() -> None:

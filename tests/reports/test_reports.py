@@ -14,9 +14,9 @@ from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
 from mcp_platform.tenancy.permissions import of_role
 from reports import tasks as _tasks  # noqa: F401  a worker imports it
-from reports.models import Report, ReportFile
+from reports.models import FileHash, Report, ReportFile
 from reports.services import handing_out, making, reading, rendering
-from tests.factories import TenantFactory, bearer
+from tests.factories import TenantFactory, bearer, member
 from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
 from validation.models import Building, ValidationRun
 
@@ -171,10 +171,29 @@ def test_anybody_may_verify_and_learns_nothing_else(office: Tenant, run: Validat
     assert set(answer) == {"verdict", "number", "revision", "made_at", "later_revision"}
     assert Client().post(path, {}, content_type="application/json").json()["verdict"] == "known"
     assert Client().post("/api/v1/verify/nothing-of-ours", {}, content_type="application/json").status_code == 404
+    garbage = Client().post(f"/verify/{report.verify_token}", {"sha256": "report.pdf"})
+    assert (garbage.status_code, "That is no SHA-256" in garbage.content.decode()) == (400, True)
+    assert "Altered" not in garbage.content.decode()
     page = Client().get(f"/verify/{report.verify_token}").content.decode()
     assert report.number in page
     assert office.name not in page
     assert report.title not in page
+
+
+def test_the_printed_hash_and_what_the_pdf_carries_are_genuine(office: Tenant, run: ValidationRun) -> None:
+    from pikepdf import Pdf
+
+    report = asked(office, run, formats=["pdf"])
+    render(report)
+    carried = Pdf.open(io.BytesIO(fetched(office, report, "pdf"))).attachments
+    hashes = [hashlib.sha256(carried[name].get_file().read_bytes()).hexdigest() for name in ("findings.json", "findings.xlsx")]
+    assert hashes[0] == report.content_sha256
+    for digest in (*hashes, report.content_sha256.upper()):
+        answer = Client().post(f"/api/v1/verify/{report.verify_token}", {"sha256": digest}, content_type="application/json")
+        assert answer.json()["verdict"] == "genuine"
+    FileHash.objects.filter(format="json").delete()  # reports of before knew their files only
+    answer = Client().post(f"/api/v1/verify/{report.verify_token}", {"sha256": hashes[0]}, content_type="application/json")
+    assert answer.json()["verdict"] == "genuine"
 
 
 def test_a_link_opens_one_file_for_a_while(office: Tenant, run: ValidationRun) -> None:
@@ -204,7 +223,32 @@ def test_who_may_what(office: Tenant, run: ValidationRun) -> None:
     assert client_of(office, Role.VIEWER).delete(f"/api/v1/reports/{report.pk}").status_code == 403
     assert client_of(stranger).delete(f"/api/v1/reports/{report.pk}").status_code == 404
     assert client_of(office).delete(f"/api/v1/reports/{report.pk}").status_code == 204
-    assert not Report.objects.filter(pk=report.pk).exists()
+    assert status(client_of(office), f"/api/v1/reports/{report.pk}") == 404
+
+
+def test_what_was_handed_out_of_a_deleted_report_stays_known_and_its_number_taken(
+    office: Tenant, house: Building, run: ValidationRun, django_capture_on_commit_callbacks: Any
+) -> None:
+    from django.core.files.storage import default_storage
+
+    first = asked(office, run, formats=["json"])
+    render(first)
+    second = asked(office, run, formats=["json"], supersedes=str(first.pk), notify=["ada@example.com"])
+    render(second)
+    file = second.files.get()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client_of(office).delete(f"/api/v1/reports/{second.pk}").status_code == 204
+    second.refresh_from_db()
+    assert (bytes(second.document), second.title, second.notify, second.building, second.files.count()) == (b"", "", [], None, 0)
+    assert not default_storage.exists(str(file.file.name))
+    assert [one["id"] for one in client_of(office).get("/api/v1/reports").json()["results"]] == [str(first.pk)]
+    answer = Client().post(f"/api/v1/verify/{second.verify_token}", {"sha256": file.sha256}, content_type="application/json")
+    assert answer.json()["verdict"] == "expired"
+    assert asked(office, run, formats=["json"], supersedes=str(first.pk)).revision == 3
+    for path in (f"/admin/reports/report/{second.pk}/change/", f"/admin/reports/report/{second.pk}/preview/"):
+        client = Client()
+        client.force_login(member(office, Role.OWNER))
+        assert client.get(path).status_code in (302, 404)
 
 
 def test_bad_wishes_are_refused_with_their_path(office: Tenant, run: ValidationRun) -> None:
@@ -289,3 +333,19 @@ def test_a_logo_is_a_picture(office: Tenant) -> None:
     with pytest.raises(SchemaError) as refused:
         looks.save_branding(office, fields={"name": "X", "logo": ContentFile(b"<svg/>", "logo.png"), "colour": "red"}, by=None)
     assert {fault["path"] for fault in refused.value.details["errors"]} == {"$.logo", "$.colour"}
+
+
+@pytest.mark.parametrize(("size", "cut"), [((40, 20), 60), ((5_000, 1_000), 0)])
+def test_a_logo_is_whole_and_no_poster(office: Tenant, size: tuple[int, int], cut: int) -> None:
+    from django.core.files.base import ContentFile
+    from PIL import Image
+
+    from mcp_platform.rest import SchemaError
+    from reports.services import looks
+
+    made = io.BytesIO()
+    Image.new("1", size).save(made, "PNG")
+    content = made.getvalue()[: cut or None]
+    with pytest.raises(SchemaError) as refused:
+        looks.save_branding(office, fields={"name": "X", "logo": ContentFile(content, "logo.png")}, by=None)
+    assert [fault["path"] for fault in refused.value.details["errors"]] == ["$.logo"]

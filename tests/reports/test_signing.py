@@ -13,7 +13,7 @@ from mcp_platform.tenancy.models import Role, Tenant
 from mcp_platform.tenancy.permissions import of_role
 from reports import tasks as _tasks  # noqa: F401  a worker imports it
 from reports.models import Report, SigningCertificate
-from reports.services import signing
+from reports.services import making, passwords, signing
 from tests.factories import TenantFactory, bearer
 from tests.reports.life import frozen, pkcs12, worked
 
@@ -80,21 +80,20 @@ def test_a_report_is_signed_and_every_change_shows(office: Tenant, key_file: byt
 
 
 def test_an_encrypted_report_is_signed_too(office: Tenant, key_file: bytes) -> None:
-    from mcp_platform import sealing
-    from reports.services import making
-
     signing.add(office, name="Office key", pkcs12=key_file, passphrase="open", by=None)
-    report = frozen(office, formats=["pdf"], sealed_password=sealing.seal("a long one", purpose=making.SEALED_FOR))
+    report = frozen(office, formats=["pdf"], sealed_password=passwords.sealed("a long one"))
     worked(report)
     assert report.state == "ready", report.problem
     assert judged(content_of(report), "a long one")[1].bottom_line
 
 
 def test_without_a_certificate_the_bytes_are_the_same_each_time(office: Tenant) -> None:
-    first, second = (worked(frozen(office, formats=["pdf"], number="R-2026-00009", revision=1)) for office in (office, TenantFactory.create()))
-    assert first.files.get().signature == {}
-    Report.objects.filter(pk=second.pk).update(verify_token="x")  # of another tenant, with another code to scan on its cover
-    assert first.content_sha256 == second.content_sha256
+    report = worked(frozen(office, formats=["pdf"]))
+    before = content_of(report)
+    assert report.files.get().signature == {}
+    making.render_again(office, report_id=report.pk, by=None)
+    report.refresh_from_db()
+    assert content_of(worked(report)) == before
 
 
 def test_a_certificate_that_has_ended_stops_the_report_and_says_so(office: Tenant, key_file: bytes) -> None:
@@ -154,3 +153,16 @@ def test_keys_are_sealed_and_can_be_sealed_anew(office: Tenant, key_file: bytes,
     after = SigningCertificate.objects.get(pk=row.pk).sealed
     assert after != before
     assert worked(frozen(office, formats=["pdf"])).files.get().signature
+
+
+def test_the_passwords_of_reports_are_sealed_anew_with_everything_else(office: Tenant, settings: Any) -> None:
+    from cryptography.fernet import Fernet
+    from django.core.management import call_command
+
+    kept = frozen(office, sealed_password=passwords.sealed("a long one"))
+    frozen(office)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
+    call_command("reseal", verbosity=0)
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
+    kept.refresh_from_db()
+    assert passwords.of(kept) == "a long one"

@@ -367,6 +367,24 @@ def test_a_ticket_of_a_token_ends_with_the_token(tenant: Tenant) -> None:
         authenticators.redeem_ticket(authenticators.issue_ticket(over))
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "api-keys?revoked=maybe",
+        "issuers?is_active=2",
+        "oauth-authorizations?revoked=maybe",
+        "oauth-clients?withdrawn=no%00",
+        "event-endpoints?enabled=on",
+    ],
+)
+def test_a_filter_that_is_neither_true_nor_false_is_refused(tenant: Tenant, asked: str) -> None:
+    client: APIClient = client_of(tenant)
+    answer = client.get(f"/api/v1/{asked}")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json"), answer.content
+    for good in ("true", "False", "1", ""):
+        assert client.get(f"/api/v1/{asked.partition('=')[0]}={good}").status_code == 200
+
+
 def test_unknown_ids_are_404(tenant: Tenant) -> None:
     client: APIClient = client_of(tenant)
     for path in (f"api-keys/{uuid4()}", "members/0", "members/99999999999999999999", "issuers/0", "issuers/99999999999999999999"):

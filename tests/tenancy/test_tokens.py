@@ -80,7 +80,7 @@ def good_claims(issuer: Issuer) -> dict[str, Any]:
 def test_a_token_opens_the_tenant_of_its_issuer(issuer: Issuer, trusted: TokenIssuer, tenant: Tenant) -> None:
     principal = enter(issuer.token(roles=["operator", "emperor"]))
     assert principal.tenant == tenant
-    assert principal.actor == "jwt:ada"
+    assert principal.actor == tokens.actor_of(issuer.url, "ada")
     assert principal.permissions == permissions.of_role(Role.OPERATOR)
     assert principal.expires_at is not None
     assert 250 < principal.expires_at.timestamp() - time.time() <= 300 + tokens.LEEWAY_SECONDS
@@ -304,6 +304,37 @@ def test_a_token_for_another_tenant_opens_only_that_one(issuer: Issuer, trusted:
         enter(issuer.token(aud=["mcp", "elsewhere"]))
 
 
+def test_tenants_share_an_identity_provider_by_a_claim(issuer: Issuer, tenant: Tenant, stranger: Tenant) -> None:
+    shared: dict[str, Any] = {"issuer": issuer.url, "audience": issuer.audience, "jwks_url": issuer.jwks_url, "by": None}
+    services.add_issuer(tenant, **shared, tenant_claim="org_id", tenant_value="permits")
+    services.add_issuer(stranger, **shared, tenant_claim="org_id", tenant_value="others")
+    assert enter(issuer.token(org_id="permits")).tenant == tenant
+    assert enter(issuer.token(org_id="others")).tenant == stranger
+    for wrong in (None, "", "PERMITS", "neither", ["permits"], {"permits": 1}, True):
+        with pytest.raises(Unauthenticated):
+            enter(issuer.token(org_id=wrong))
+    for claim, value in (("", ""), ("sub", "ada"), ("org_id", "permits")):  # would take tokens away from who came first
+        with pytest.raises(AlreadyExists):
+            services.add_issuer(stranger, **shared, tenant_claim=claim, tenant_value=value)
+
+
+def test_nobody_takes_a_part_of_an_issuer_that_is_trusted_whole(issuer: Issuer, trusted: TokenIssuer, tenant: Tenant, stranger: Tenant) -> None:
+    shared: dict[str, Any] = {"issuer": issuer.url, "audience": issuer.audience, "jwks_url": issuer.jwks_url, "by": None}
+    with pytest.raises(AlreadyExists):
+        services.add_issuer(stranger, **shared, tenant_claim="sub", tenant_value="ada")
+    services.change_issuer(tenant, issuer_id=trusted.pk, changes={"tenant_claim": "org_id", "tenant_value": "permits"}, by=None)
+    services.add_issuer(stranger, **shared, tenant_claim="org_id", tenant_value="others")
+    with pytest.raises(AlreadyExists):
+        services.change_issuer(tenant, issuer_id=trusted.pk, changes={"tenant_claim": "", "tenant_value": ""}, by=None)
+
+
+def test_an_actor_is_a_subject_of_one_issuer() -> None:
+    assert tokens.actor_of("https://a.example", "ada") != tokens.actor_of("https://b.example", "ada")
+    long = [tokens.actor_of("https://a.example", "x" * 300 + end) for end in "ab"]
+    assert long[0] != long[1]
+    assert {len(one) for one in long} == {tokens.LONGEST_ACTOR}
+
+
 def test_a_foreign_issuer_cannot_speak_for_this_tenant(issuer: Issuer, trusted: TokenIssuer, stranger: Tenant, settings: Settings) -> None:
     other = Issuer()
     other.keys = {"rsa-1": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
@@ -337,6 +368,8 @@ def test_an_issuer_that_is_removed_or_paused_ends_its_tokens(issuer: Issuer, tru
         ({"algorithms": ["none"]}, "$.algorithms"),
         ({"algorithms": []}, "$.algorithms"),
         ({"jwks_url": "http://idp.example/jwks"}, "$.jwks_url"),
+        ({"tenant_claim": "org_id"}, "$.tenant_value"),
+        ({"tenant_value": "permits"}, "$.tenant_value"),
     ],
 )
 def test_an_unsafe_issuer_is_not_trusted(tenant: Tenant, wrong: dict[str, Any], path: str) -> None:

@@ -139,6 +139,7 @@ def test_mutations_each_end_in_a_clear_word(tmp_path: Path) -> None:
     assert "partial" in ends[SMALL:]  # a building that is hurt in one place is read but for that
 
 
+@pytest.mark.timeout(600)  # twenty readers, one after the other
 def test_mutations_of_a_building_end_so_in_the_service_too(tmp_path: Path) -> None:
     """Through the only starter of readers, with its own deadline: what comes back is a word with a sentence, or elements that can be read."""
     dice = random.Random(SEED + 1)
@@ -147,7 +148,10 @@ def test_mutations_of_a_building_end_so_in_the_service_too(tmp_path: Path) -> No
     for number in range(CHILDREN):
         read = Read(mutated(buildings[number % len(buildings)], dice), tmp_path)
         assert read.problem in CODES or read.state in ("ready", "partial")
-        assert read.elements if not read.problem else read.ended.problem["detail"].endswith((".", ","))
+        if read.problem:
+            assert read.ended.problem["detail"].endswith((".", ","))
+        else:
+            assert read.elements or read.state == "partial"
         states.add(read.state)
     assert len(states) >= 2
 

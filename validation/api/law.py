@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mcp_platform.rest import BooleanFilter
 from mcp_platform.tenancy.authenticators import principal_of
 from validation.api import manners
 from validation.api.manners import CONFLICT, GONE, IF_MATCH, STALE
@@ -37,7 +38,7 @@ class JurisdictionFilter(django_filters.FilterSet):  # type: ignore[misc]  # dja
     name = django_filters.CharFilter(lookup_expr="icontains")
     kind = django_filters.CharFilter()
     parent = django_filters.UUIDFilter(field_name="parent_id")
-    root = django_filters.BooleanFilter(field_name="parent", lookup_expr="isnull")
+    root = BooleanFilter(field_name="parent", lookup_expr="isnull")
 
 
 class EditionFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped

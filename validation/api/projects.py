@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mcp_platform.rest import BooleanFilter
 from mcp_platform.tenancy.authenticators import principal_of
 from validation.api import law, manners
 from validation.models import Building, Project
@@ -24,7 +25,7 @@ class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-f
     name = django_filters.CharFilter(lookup_expr="icontains")
     permit_number = django_filters.CharFilter()
     jurisdiction = django_filters.CharFilter(field_name="jurisdiction__code")
-    archived = django_filters.BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
+    archived = BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
 
 
 class BuildingFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mcp_platform.operations.serializers import OperationSerializer
-from mcp_platform.rest import SchemaError, check_body
+from mcp_platform.rest import BooleanFilter, SchemaError, check_body
 from mcp_platform.tenancy.authenticators import principal_of
 from mcp_platform.tenancy.models import Tenant
 from validation.api import law, manners
@@ -48,7 +48,7 @@ class RuleSetFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-f
     slug = django_filters.CharFilter()
     title = django_filters.CharFilter(lookup_expr="icontains")
     owner = django_filters.CharFilter()
-    archived = django_filters.BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
+    archived = BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
     code_edition = django_filters.UUIDFilter(field_name="code_edition_id")
 
 
@@ -262,8 +262,8 @@ class RuleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filt
     severity = django_filters.CharFilter()
     category = django_filters.CharFilter()
     provenance = django_filters.CharFilter()
-    is_active = django_filters.BooleanFilter()
-    unconfirmed = django_filters.BooleanFilter(method="only_unconfirmed", help_text="Written from memory and confirmed by nobody")
+    is_active = BooleanFilter()
+    unconfirmed = BooleanFilter(method="only_unconfirmed", help_text="Written from memory and confirmed by nobody")
 
     def only_unconfirmed(self, rows: QuerySet[Rule], _name: str, wanted: bool) -> QuerySet[Rule]:
         memory = {"provenance": "M", "confirmed_at__isnull": True}

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mcp_platform.rest import Pagination, SchemaError, check_body
+from mcp_platform.rest import BooleanFilter, Pagination, SchemaError, check_body
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
 from validation.api.manners import Rows
@@ -76,7 +76,7 @@ class OtherCodeSerializer(Plain):
 class RunFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     state = django_filters.ChoiceFilter(choices=ValidationRun.State.choices)
     trigger = django_filters.CharFilter()
-    is_what_if = django_filters.BooleanFilter()
+    is_what_if = BooleanFilter()
 
 
 class RunsView(Rows):

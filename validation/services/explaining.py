@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from mcp_platform import toolkit
 from mcp_platform.tenancy.models import Tenant
 from validation import errors
 from validation.core import remedy
@@ -48,10 +49,7 @@ def run_and_wait(tenant: Tenant, house: Building, *, seconds: float, by: str) ->
     Never call it inside a transaction: the worker would not see the run. Raises NothingToCheck, RunFailed.
     """
     run = checking.start(tenant, building_id=house.pk, by=by, trigger="api")
-    end = time.monotonic() + seconds
-    while run.state in _OPEN and time.monotonic() < end:
-        time.sleep(LOOK_SECONDS)
-        run.refresh_from_db(fields=("state", "score", "coverage", "status", "counts", "missing_facts", "problem"))
+    _wait(run, seconds)
     if run.state not in (*_OPEN, ValidationRun.State.DONE):
         raise errors.RunFailed(str(run.problem.get("detail") or errors.RunFailed.__doc__), run=str(run.pk), state=run.state)
     house.refresh_from_db(fields=("score", "coverage", "status"))
@@ -67,6 +65,18 @@ def run_and_wait(tenant: Tenant, house: Building, *, seconds: float, by: str) ->
 
 _OPEN: Final = (ValidationRun.State.QUEUED, ValidationRun.State.RUNNING)
 LOOK_SECONDS: Final = 0.1
+TELL_SECONDS: Final = 1.0
+
+
+def _wait(run: ValidationRun, seconds: float) -> None:
+    """Until it has ended, `seconds` have passed, or nobody waits for it any more."""
+    began = told = time.monotonic()
+    while run.state in _OPEN and (now := time.monotonic()) < began + seconds and not toolkit.cancelled():
+        if now >= told + TELL_SECONDS:
+            told = now
+            toolkit.report(round(now - began, 1), seconds, f"The check is {run.state}.")
+        time.sleep(LOOK_SECONDS)
+        run.refresh_from_db(fields=("state", "score", "coverage", "status", "counts", "missing_facts", "problem"))
 
 
 def _told(found: Mapping[str, Any]) -> str:

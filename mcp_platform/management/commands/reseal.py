@@ -11,6 +11,7 @@ from mcp_platform.ml import services as ml
 from mcp_platform.outbox import services as outbox
 from mcp_platform.tenancy import scope
 from mcp_platform.vault import services as vault
+from reports.services import passwords
 from reports.services import signing as certificates
 
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(counts))
             return
         self.stdout.write(f"{counts['secrets']} secrets and those of {counts['endpoints']} endpoints are sealed with the newest key.")
-        self.stdout.write(f"{counts['certificates']} certificates that sign reports too.")
+        self.stdout.write(f"{counts['certificates']} certificates that sign reports and {counts['report_passwords']} passwords of reports too.")
         self.stdout.write(
             f"{counts['values']} values of conversations too; {counts['cleartext_conversations']} conversations were still in the clear."
         )
@@ -48,6 +49,7 @@ def _renewed() -> dict[str, int]:
         "cleartext_conversations": resealing.seal_clear(),
         "values": resealing.reseal_all(),
         "certificates": certificates.reseal_all(),
+        "report_passwords": passwords.reseal_all(),
     }
     signed, refused = ml.resign_all()
     return {**counts, "models": signed, "models_refused": refused}

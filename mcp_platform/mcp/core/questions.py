@@ -7,6 +7,7 @@ from flows.core.types import Flow, Messages, Rich, SlotFillingConfig, SlotRule, 
 
 Schema = dict[str, Any]
 
+MOST_CHOSEN: Final = 100  # of choices that are known only while the flow runs
 _SPAN: Final = {"start": {"type": "string"}, "end": {"type": "string"}}
 
 
@@ -37,10 +38,10 @@ def _number(kind: str) -> Callable[[SlotRule], Schema]:
 
 def _choices(rule: SlotRule) -> Schema:
     if not rule.choices or rule.choices_from:  # they are known only while the flow runs
-        return {"type": "array", "items": {"type": "string"}} if rule.multiple else {"type": "string"}
+        return {"type": "array", "items": {"type": "string"}, "maxItems": MOST_CHOSEN} if rule.multiple else {"type": "string"}
     values = [choice.value for choice in rule.choices]
     one: Schema = {"type": "string", "enum": values}
-    return {"type": "array", "items": one, "uniqueItems": True} if rule.multiple else one
+    return {"type": "array", "items": one, "maxItems": len(values)} if rule.multiple else one
 
 
 def _span(rule: SlotRule) -> Schema:
@@ -112,13 +113,8 @@ def plain(messages: Messages, locale: str) -> str:
 
 def form(rule: SlotRule, question: str) -> Schema:
     """The form for one slot: an object with one field, named as the slot."""
-    field = {"type": "string"} if rule.type in _IN_WORDS else _flat(of_slot(rule))
+    field = {"type": "string"} if rule.type in _IN_WORDS else of_slot(rule)
     return {"type": "object", "properties": {rule.name: {**field, "title": question[:200] or rule.name}}, "required": [rule.name]}
-
-
-def _flat(schema: Schema) -> Schema:
-    """What a form may say: no uniqueItems."""
-    return {name: value for name, value in schema.items() if name != "uniqueItems"}
 
 
 def free_form(question: str) -> Schema:

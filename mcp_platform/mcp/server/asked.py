@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
 
 from mcp_platform import observability
-from mcp_platform.errors import PlatformError
-from mcp_platform.mcp import asking
+from mcp_platform.mcp import asking, calling
 from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.server import translate
 from mcp_platform.tenancy import scope
@@ -47,5 +48,8 @@ async def inside(ctx: Context, call_next: CallNext) -> HandlerResult:
         asking.entered(asked)
         try:
             return await call_next(ctx)
-        except PlatformError as error:
-            raise translate.protocol_error(error, asked.correlation_id) from error
+        except (MCPError, ValidationError):  # the SDK has words for them, and none of ours in them
+            raise
+        except Exception as fault:
+            error = calling.as_error(fault, asked.method, asked.correlation_id)
+            raise translate.protocol_error(error, asked.correlation_id) from fault

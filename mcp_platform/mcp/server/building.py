@@ -7,6 +7,7 @@ from typing import Any
 
 import mcp_types as types
 from django.conf import settings
+from django.utils.encoding import force_str
 from django.utils.module_loading import import_string
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import NotificationOptions, Server
@@ -27,7 +28,6 @@ INSTRUCTIONS = (
     "Findings and reports always name their sources: quote them."
 )
 FRESH_MS = 60_000  # how long a client may keep a list: changes are told, but not every client listens
-STATE_SECONDS = 600.0  # how long a question waits for its answer
 
 
 def build(bus: subscriptions.Bus, *, stateless: bool) -> Sessions:
@@ -95,8 +95,9 @@ def _schema_of(name: str) -> Mapping[str, Any] | None:
 
 def _security() -> RequestStateSecurity:
     """The same keys in every process, so that the answer to a question may come to any of them."""
-    key = hashlib.sha256(f"mcp.request-state|{settings.SECRET_KEY}".encode()).digest()
-    return RequestStateSecurity(keys=[key], ttl=STATE_SECONDS, bind_principal=_bound)
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)  # the first one seals, each of them opens
+    keys = [hashlib.sha256(f"mcp.request-state|{force_str(secret)}".encode()).digest() for secret in secrets]
+    return RequestStateSecurity(keys=keys, ttl=calls.STATE_SECONDS, bind_principal=_bound)
 
 
 def _bound(ctx: Context) -> str:

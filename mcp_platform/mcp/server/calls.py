@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,22 +11,18 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_platform import observability
-from mcp_platform.errors import PlatformError
 from mcp_platform.mcp import calling, catalog, talking, threads
 from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.catalog import Entry
 from mcp_platform.mcp.core import questions
-from mcp_platform.mcp.errors import ToolFailed
 from mcp_platform.mcp.models import Call
 from mcp_platform.mcp.server import translate
 from mcp_platform.mcp.server.asked import Client, Context, of
 from mcp_platform.mcp.talking import Stand
 from mcp_platform.orchestrator.core.answers import Answer
 
-log = observability.logger(__name__)
-
 QUESTION = "answer"  # the key of the one question of a round
+STATE_SECONDS = 600.0  # how long a question waits for its answer
 MOST_ROUNDS = 50  # of questions within one call of an older client
 
 Reply = types.CallToolResult | types.InputRequiredResult
@@ -47,14 +43,25 @@ async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Reply:
 
 async def _record(ctx: Context, asked: Asked, entry: Entry, arguments: Mapping[str, Any], outcome: Call.Outcome, code: str, began: float) -> None:
     # Also when the client has gone: the row is written whatever becomes of this task.
+    arguments = {} if _may_be_secret(entry, arguments) else arguments
     writing = calling.record(
         asked, name=entry.name, outcome=outcome, began=began, client=Client(ctx), code=code, arguments=arguments, changes=not entry.read_only
     )
+    await written(writing, outcome)
+
+
+async def written(writing: Coroutine[Any, Any, None], outcome: Call.Outcome) -> None:
+    """Await `writing`; of a call that was cancelled, in a task of its own, which lives on."""
     if outcome is Call.Outcome.CANCELLED:
         _left.add(task := asyncio.create_task(writing))
         task.add_done_callback(_left.discard)
     else:
         await writing
+
+
+def _may_be_secret(entry: Entry, arguments: Mapping[str, Any]) -> bool:
+    """Words that may answer a question for a sensitive value: not even a digest of them is kept."""
+    return entry.flow is not None and catalog.SAY in arguments and any(rule.sensitive for rule in entry.flow.slots.values())
 
 
 _left: set[asyncio.Task[None]] = set()
@@ -65,22 +72,26 @@ async def _function(ctx: Context, asked: Asked, entry: Entry, arguments: Mapping
         await ctx.session.report_progress(done, total, message or None)
 
     ended = await calling.perform(asked, entry, arguments, tell)
+    try:
+        reply = translate.result(ended, asked.correlation_id)
+    except Exception as fault:  # noqa: BLE001  an upstream's answer that is none
+        ended = calling.Done(error=calling.as_error(fault, f"The tool {entry.name}", asked.correlation_id))
+        reply = translate.result(ended, asked.correlation_id)
     outcome = ended.outcome
     if isinstance(ended.data, Answer) and ended.data.is_error:
         outcome = Call.Outcome.REFUSED
-    return translate.result(ended, asked.correlation_id), outcome, ended.error.code if ended.error is not None else ""
+    return reply, outcome, ended.error.code if ended.error is not None else ""
 
 
 async def _flow(ctx: Context, asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> tuple[Reply, Call.Outcome, str]:
     try:
         stand = await _step(asked, entry, params)
         return await _follow(ctx, asked, entry, stand)
-    except PlatformError as error:
+    except MCPError:
+        raise
+    except Exception as fault:  # noqa: BLE001  told by as_error
+        error = calling.as_error(fault, "The flow", asked.correlation_id)
         return translate.refusal(error, asked.correlation_id), calling.Done(error=error).outcome, error.code
-    except Exception:
-        log.exception("tool_failed", tool=entry.name)
-        fault = ToolFailed(f"The flow failed; the correlation id is {asked.correlation_id}.")
-        return translate.refusal(fault, asked.correlation_id), Call.Outcome.FAILED, fault.code
 
 
 async def _step(asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> Stand:
@@ -89,20 +100,17 @@ async def _step(asked: Asked, entry: Entry, params: types.CallToolRequestParams)
     arguments = dict(params.arguments or {})
     if params.request_state is not None:
         return await _answered(asked, entry, params)
+    return await threads.work(str(asked.tenant.pk), _said, asked, entry, arguments)
+
+
+def _said(asked: Asked, entry: Entry, arguments: Mapping[str, Any]) -> Stand:
+    assert entry.flow is not None
     calling.check(entry, arguments)
-    conversation_id = catalog.as_uuid(str(arguments.pop(catalog.CONTINUE, "")))
-    said = arguments.pop(catalog.SAY, None)
-    if conversation_id is None:
-        return await _talk(asked, talking.begin, flow=entry.flow, inputs=arguments)
-    if said is None:
-        return await _talk(asked, talking.look, flow=entry.flow, conversation_id=conversation_id)
-    return await _talk(asked, talking.answer, flow=entry.flow, conversation_id=conversation_id, text=str(said))
+    return talking.talk(asked.tenant, flow=entry.flow, arguments=arguments, going_on=catalog.going_on(arguments), actor=asked.actor)
 
 
-async def _talk(asked: Asked, what: Any, **facts: Any) -> Stand:
-    async with threads.turnstile(str(asked.tenant.pk)):
-        found: Stand = await threads.run(what, asked.tenant, actor=asked.actor, **facts)
-        return found
+async def _talk(asked: Asked, what: Callable[..., Stand], **facts: Any) -> Stand:
+    return await threads.work(str(asked.tenant.pk), what, asked.tenant, actor=asked.actor, **facts)
 
 
 async def _answered(asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> Stand:
@@ -131,19 +139,27 @@ def _refused(given: Any) -> bool:
 
 async def _follow(ctx: Context, asked: Asked, entry: Entry, stand: Stand) -> tuple[Reply, Call.Outcome, str]:
     """Ask what the flow asks, in the way that this client knows: by a result that asks back, by a request of ours, or in words."""
-    for number in range(MOST_ROUNDS):
+    for _ in range(MOST_ROUNDS):
         if not stand.fits_a_form or not _can_ask(ctx):
             break
         if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             return _asking_back(stand), Call.Outcome.ASKED, ""
-        reply = await ctx.session.elicit_form(stand.question, _form(stand), related_request_id=ctx.request_id)
-        text = _accepted(reply)
+        text = _accepted(await _elicited(ctx, stand))
         if text is None:
             break
-        message_id = f"mcp:{asked.correlation_id}:{number}"
+        message_id = f"mcp:{stand.conversation_id}:{stand.turn}"
         stand = await _talk(asked, talking.answer, flow=entry.flow, conversation_id=stand.conversation_id, text=text, message_id=message_id)
     outcome = Call.Outcome.FAILED if stand.status == "failed" else Call.Outcome.ASKED if stand.question else Call.Outcome.OK
     return translate.result(calling.Done(data=stand.as_json()), asked.correlation_id), outcome, ""
+
+
+async def _elicited(ctx: Context, stand: Stand) -> types.ElicitResult | None:
+    """What the user says to the form; None when it stays there too long."""
+    try:
+        async with asyncio.timeout(STATE_SECONDS):
+            return await ctx.session.elicit_form(stand.question, _form(stand), related_request_id=ctx.request_id)
+    except TimeoutError:
+        return None
 
 
 def _can_ask(ctx: Context) -> bool:

@@ -10,12 +10,14 @@ from django.db import DatabaseError
 
 from mcp_platform import departure, errors, observability, rest
 from mcp_platform.errors import PlatformError
-from mcp_platform.mcp import queries, threads
-from mcp_platform.mcp.server import bodies, guard, loops
+from mcp_platform.mcp import queries
+from mcp_platform.mcp.server import bodies, guard, identity, loops
 from mcp_platform.oauth.core.addresses import metadata_of
 from mcp_platform.oauth.core.challenges import INVALID, TOO_LITTLE, challenge
-from mcp_platform.tenancy import authenticators, scope
+from mcp_platform.oauth.core.scopes import basic
+from mcp_platform.tenancy import scope
 from mcp_platform.tenancy.errors import Unauthenticated
+from mcp_platform.tenancy.permissions import PERMISSIONS
 from mcp_platform.tenancy.scope import Principal
 
 log = observability.logger(__name__)
@@ -77,9 +79,11 @@ class _Request:
             pass
         except PlatformError as error:
             await self._refuse(error)
-        except Exception:
-            log.exception("mcp_request_failed")
-            await self._refuse(errors.Broken())
+        except Exception as fault:
+            known = rest.as_platform_error(fault)
+            if known is None:
+                log.exception("mcp_request_failed")
+            await self._refuse(known or errors.Broken())
 
     async def _serve(self) -> None:
         guard.check_address(self.headers)
@@ -99,12 +103,12 @@ class _Request:
         from mcp_platform.mcp.server.sessions import owner_of
 
         self.asgi["user"] = owner_of(asked)
-        sessions = await loops.here(stateless=queries.stateless())
         receive = bodies.again(body, self.receive) if verb == "POST" else self.receive
-        if verb == "GET" or asked.method == "subscriptions/listen":
-            await self._stream(sessions.handle_request(self.asgi, receive, self.send), principal)
-        else:
-            await sessions.handle_request(self.asgi, receive, self.send)
+        async with loops.serving(stateless=queries.stateless()) as sessions:
+            if verb == "GET" or asked.method == "subscriptions/listen":
+                await self._stream(sessions.handle_request(self.asgi, receive, self.send), principal)
+            else:
+                await sessions.handle_request(self.asgi, receive, self.send)
 
     async def _stream(self, serving: Any, principal: Principal) -> None:
         """A stream without an end: it ends with this process, in time, so that nobody waits for it, and with the credential."""
@@ -137,7 +141,12 @@ class _Request:
         metadata = metadata_of(base + guard.path_of(self.slug), base)
         if status == 401:
             came = "authorization" in self.headers
-            headers["WWW-Authenticate"] = challenge(metadata_url=metadata, error=INVALID if came else "", description=error.message if came else "")
+            headers["WWW-Authenticate"] = challenge(
+                metadata_url=metadata,
+                scopes=basic(PERMISSIONS),  # nothing is known yet of what is wanted; more is asked for when it is needed
+                error=INVALID if came else "",
+                description=error.message if came else "",
+            )
         elif error.code == guard.ScopeMissing.code:
             headers["WWW-Authenticate"] = challenge(
                 metadata_url=metadata, error=TOO_LITTLE, description=error.message, scopes=str(error.details["scope"]).split()
@@ -157,7 +166,7 @@ async def _refused_again(principal: Principal) -> None:
     while True:
         await asyncio.sleep(RECHECK_SECONDS)
         try:
-            principal = await threads.look(authenticators.recheck, principal)
+            principal = await identity.recheck(principal)
         except Unauthenticated:
             return
         except (PlatformError, DatabaseError) as fault:  # not the caller's fault: looked at again

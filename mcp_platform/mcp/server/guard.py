@@ -3,7 +3,6 @@
 The order is deliberate: what costs us least is asked first, and nobody without a credential can make us read a body.
 """
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,13 +17,12 @@ from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.calling import record
 from mcp_platform.mcp.models import Call
 from mcp_platform.mcp.server import bodies, identity, scopes
+from mcp_platform.oauth.core.addresses import MCP, VIRTUAL
 from mcp_platform.tenancy import scope, throttling
 from mcp_platform.tenancy.errors import Unauthenticated
 from mcp_platform.tenancy.scope import Principal
 
 log = observability.logger(__name__)
-
-ADDRESS = re.compile(r"/mcp/?|/mcp/v/(?P<slug>[a-z][a-z0-9-]{0,62})/?")
 
 
 class ForeignHost(errors.Denied):
@@ -47,8 +45,9 @@ class ScopeMissing(errors.Denied):
 
 def slug_of(path: str) -> str | None:
     """ "" for the server itself, the slug of a virtual server, None for an address that is neither."""
-    found = ADDRESS.fullmatch(path)
-    return (found["slug"] or "") if found else None
+    path = path.removesuffix("/")
+    found = VIRTUAL.fullmatch(path)
+    return found["slug"] if found else "" if path == MCP else None
 
 
 def headers_of(asgi: Mapping[str, Any]) -> dict[str, str]:
@@ -58,7 +57,7 @@ def headers_of(asgi: Mapping[str, Any]) -> dict[str, str]:
 
 def check_address(headers: Mapping[str, str]) -> None:
     """Against DNS rebinding: a page of somebody else that reaches us by a name of its own. Raises ForeignHost, ForeignOrigin."""
-    if not validate_host(_without_port(headers.get("host", "")), settings.ALLOWED_HOSTS):
+    if not validate_host(_without_port(headers.get("host", "").lower()), settings.ALLOWED_HOSTS):
         raise ForeignHost(host=headers.get("host", "")[:200])
     origin = headers.get("origin")
     if origin is not None and not origin_is_ours(origin, headers.get("host", "")):
@@ -69,8 +68,11 @@ def origin_is_ours(origin: str, host: str) -> bool:
     """The server's own pages, and those of MCP_ALLOWED_ORIGINS."""
     if origin in settings.MCP_ALLOWED_ORIGINS:
         return True
-    parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and parts.netloc == host
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # half of an IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
 def _without_port(host: str) -> str:
@@ -128,7 +130,7 @@ async def ask(asgi: dict[str, Any], principal: Principal, slug: str, body: bytes
     asking_for = bodies.asking(body) if body else bodies.Asking("", {})
     asked = Asked(
         principal=principal, path=path_of(slug), virtual=slug, correlation_id=correlation_id, method=asking_for.method,
-        params=asking_for.params,
+        params=asking_for.params, size=len(body),
     )  # fmt: skip
     with scope.tenant_scope(principal.tenant):
         await examine(asked)

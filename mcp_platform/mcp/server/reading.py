@@ -1,19 +1,21 @@
 """Lists, resources, prompts and completion."""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from mcp_platform import observability, toolkit
-from mcp_platform.errors import Invalid, PlatformError
+from mcp_platform.errors import Invalid
 from mcp_platform.mcp import calling, catalog, threads
 from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.core import paging
 from mcp_platform.mcp.errors import PromptNotFound, ResourceNotFound
 from mcp_platform.mcp.models import Call
-from mcp_platform.mcp.server import translate
+from mcp_platform.mcp.server import calls, translate
 from mcp_platform.mcp.server.asked import Client, Context, of
 
 log = observability.logger(__name__)
@@ -48,14 +50,9 @@ def _cursor(params: types.PaginatedRequestParams | None) -> str | None:
 
 
 async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    asked, uri, began = of(ctx), str(params.uri), time.monotonic()
-    try:
-        found = await _contents(asked, uri)
-    except PlatformError as error:
-        await _note(ctx, uri, began, error)
-        raise translate.protocol_error(error, asked.correlation_id, uri=uri) from error
-    await _note(ctx, uri, began)
-    return types.ReadResourceResult(contents=[found])
+    uri = str(params.uri)
+    async with _noted(ctx, uri, uri=uri) as asked:
+        return types.ReadResourceResult(contents=[await _contents(asked, uri)])
 
 
 async def _contents(asked: Asked, uri: str) -> types.TextResourceContents | types.BlobResourceContents:
@@ -63,30 +60,37 @@ async def _contents(asked: Asked, uri: str) -> types.TextResourceContents | type
     if readable is None:
         raise ResourceNotFound("Resource not found")
     asked.principal.require(readable.scope)
-    async with threads.turnstile(str(asked.tenant.pk)):
-        value = await threads.run(readable.read, asked.tenant)
+    value = await threads.work(str(asked.tenant.pk), readable.read, asked.tenant)
     return translate.contents(uri, readable.mime_type, value)
 
 
-async def _note(ctx: Context, name: str, began: float, error: PlatformError | None = None, arguments: Any = None) -> None:
-    outcome = calling.Done(error=error).outcome if error is not None else Call.Outcome.OK
-    code = error.code if error is not None else ""
-    await calling.record(of(ctx), name=name, outcome=outcome, began=began, client=Client(ctx), code=code, arguments=arguments)
+@asynccontextmanager
+async def _noted(ctx: Context, name: str, arguments: Any = None, **facts: Any) -> AsyncIterator[Asked]:
+    """However it ends, there is a row of it; what goes wrong is told in the words of the protocol, with these facts."""
+    asked, began = of(ctx), time.monotonic()
+    outcome, code = Call.Outcome.CANCELLED, ""
+    try:
+        yield asked
+        outcome = Call.Outcome.OK
+    except Exception as fault:
+        error = calling.as_error(fault, asked.method, asked.correlation_id)
+        outcome, code = calling.Done(error=error).outcome, error.code
+        raise translate.protocol_error(error, asked.correlation_id, **facts) from fault
+    finally:
+        await calls.written(
+            calling.record(asked, name=name, outcome=outcome, began=began, client=Client(ctx), code=code, arguments=arguments), outcome
+        )
 
 
 async def get_prompt(ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-    asked, given, began = of(ctx), dict(params.arguments or {}), time.monotonic()
-    found = catalog.prompt(params.name) if not asked.virtual else None
-    try:
+    given = dict(params.arguments or {})
+    async with _noted(ctx, params.name, given) as asked:
+        found = catalog.prompt(params.name) if not asked.virtual else None
         if found is None:
             raise PromptNotFound(f"There is no prompt {params.name[:100]}.")
         asked.principal.require(found.scope)
         said = await _filled(asked, found, given)
-    except PlatformError as error:
-        await _note(ctx, params.name, began, error, given)
-        raise
-    await _note(ctx, params.name, began, arguments=given)
-    return types.GetPromptResult(description=found.description, messages=[await _message(asked, one) for one in said])
+        return types.GetPromptResult(description=found.description, messages=[await _message(asked, one) for one in said])
 
 
 async def _filled(asked: Asked, prompt: toolkit.Prompt, given: dict[str, str]) -> list[toolkit.Said]:
@@ -95,8 +99,7 @@ async def _filled(asked: Asked, prompt: toolkit.Prompt, given: dict[str, str]) -
     if missing or unknown:
         told = [*(f"{name} is missing" for name in missing), *(f"{name} is no argument of this prompt" for name in unknown)]
         raise Invalid(f"The arguments do not fit: {'; '.join(told)}.", missing=missing, unknown=unknown)
-    async with threads.turnstile(str(asked.tenant.pk)):
-        return list(await threads.run(prompt.fill, asked.tenant, given))
+    return list(await threads.work(str(asked.tenant.pk), prompt.fill, asked.tenant, given))
 
 
 async def _message(asked: Asked, said: toolkit.Said) -> types.PromptMessage:
@@ -109,7 +112,7 @@ async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.C
     """Values that begin like what has been typed, of an argument of a prompt or a part of a template's address."""
     asked = of(ctx)
     suggest = _suggest(asked, params)
-    values = list(await threads.look(suggest, asked.tenant, params.argument.value[:200])) if suggest is not None else []
+    values = list(await threads.work(str(asked.tenant.pk), suggest, asked.tenant, params.argument.value[:200])) if suggest is not None else []
     shown = values[:MOST_COMPLETED]
     return types.CompleteResult(completion=types.Completion(values=shown, total=len(values), has_more=len(values) > len(shown)))
 

@@ -130,9 +130,17 @@ def fault(path: str, code: str, message: str, expected: str = "", severity: str 
     return {"path": path, "code": code, "message": message, "expected": expected, "severity": severity}
 
 
+def _names_once(_validator: Any, _wanted: bool, names: Any, _schema: Json) -> Iterator[Any]:
+    """In place of the library's, which compares each with each as soon as one of them is no text: that is another fault already."""
+    from jsonschema import ValidationError
+
+    if isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) != len(names):
+        yield ValidationError(f"{json.dumps(names, ensure_ascii=False)} has non-unique elements")
+
+
 @lru_cache(maxsize=4)
 def _validator(of: str) -> Any:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
 
     mapping = {
         "type": "object",
@@ -144,7 +152,9 @@ def _validator(of: str) -> Any:
         "required": ["user_term", "sql_expression"],
         "additionalProperties": False,
     }
-    return Draft202012Validator({"document": SCHEMA, "product": PRODUCT_SCHEMA, "mapping": mapping, "key": {"type": "string", **_KEY}}[of])
+    extend: Any = validators.extend
+    kind = extend(Draft202012Validator, {"uniqueItems": _names_once})
+    return kind({"document": SCHEMA, "product": PRODUCT_SCHEMA, "mapping": mapping, "key": {"type": "string", **_KEY}}[of])
 
 
 def shape_faults(document: Json, validator: Any) -> Iterator[Fault]:

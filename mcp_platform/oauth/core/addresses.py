@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 MCP = "/mcp"
-_VIRTUAL = re.compile(r"/mcp/v/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+VIRTUAL = re.compile(r"/mcp/v/(?P<slug>[a-z][a-z0-9-]{0,62})")
 # A browser would run these or read a file, where it should go to a program.
 _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "ftp", "ws", "wss", "mailto", "tel", "filesystem"})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,63}")
@@ -14,7 +14,7 @@ LONGEST = 2_000
 
 def is_resource_path(path: str) -> bool:
     """Whether something that takes tokens is there: our Model Context Protocol endpoint, or a virtual server below it."""
-    return path == MCP or _VIRTUAL.fullmatch(path) is not None
+    return path == MCP or VIRTUAL.fullmatch(path) is not None
 
 
 def is_resource(resource: str, base: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 REALM = "mcp-platform"
 INVALID = "invalid_token"
 TOO_LITTLE = "insufficient_scope"
+LONGEST = 300  # of what is told in words; names are never cut
 
 
 def challenge(*, metadata_url: str, scopes: Iterable[str] = (), error: str = "", description: str = "") -> str:
@@ -12,7 +13,7 @@ def challenge(*, metadata_url: str, scopes: Iterable[str] = (), error: str = "",
     parts = {
         "realm": REALM,
         "error": error,
-        "error_description": description,
+        "error_description": description[:LONGEST],
         "scope": " ".join(scopes),
         "resource_metadata": metadata_url,
     }
@@ -21,4 +22,4 @@ def challenge(*, metadata_url: str, scopes: Iterable[str] = (), error: str = "",
 
 def _quotable(text: str) -> str:
     """RFC 6750 allows printable ASCII without the quote and the backslash."""
-    return "".join(letter if " " <= letter <= "~" and letter not in '"\\' else "?" for letter in text)[:300]
+    return "".join(letter if " " <= letter <= "~" and letter not in '"\\' else "?" for letter in text)

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.db import transaction
 from oauth2_provider.models import set_token_value
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2.rfc6749 import errors
 
 from mcp_platform.oauth import queries
 from mcp_platform.oauth.core import addresses, scopes
-from mcp_platform.oauth.models import AccessToken, Client, Code, RefreshToken
+from mcp_platform.oauth.models import AccessToken, Authorization, Client, Code, RefreshToken
 from mcp_platform.oauth.services import families
 from mcp_platform.tenancy import credentials
 
@@ -33,7 +34,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]  # untyped
             families.end_of_code(client, code)  # used before: one of the two who have it has stolen it
             return False
         request.__dict__.update({TENANT: found.tenant, CHECKSUM: families.checksum(code)})
-        return bool(super().validate_code(client_id, code, client, request)) and queries.may_act(found.user, found.tenant, client)
+        return bool(super().validate_code(client_id, code, client, request)) and bool(queries.let(found.user, found.tenant, client))
 
     def _create_authorization_code(self, request: Any, code: dict[str, str], expires: Any = None) -> Code:
         if request.code_challenge_method != "S256":
@@ -53,12 +54,29 @@ class Validator(OAuth2Validator):  # type: ignore[misc]  # untyped
         return made
 
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
+        families.note_reuse(client, refresh_token)
         if not super().validate_refresh_token(refresh_token, client, request):
-            families.note_reuse(client, refresh_token)  # the library has ended the family
             return False
         found: RefreshToken = request.refresh_token_instance
         request.__dict__[TENANT] = found.tenant
-        return queries.may_act(found.user, found.tenant, client)
+        return bool(self.get_original_scopes(refresh_token, request))
+
+    def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """Those of the token that the person would still give."""
+        found: RefreshToken = request.refresh_token_instance
+        kept = queries.let(found.user, found.tenant, found.application)
+        return [name for name in scopes.parse(super().get_original_scopes(refresh_token, request)) if name in kept]
+
+    def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> Any:
+        """No token for who takes it back at this moment: the authorization is held, before the rows that taking back ends."""
+        with transaction.atomic():
+            if request.grant_type != "client_credentials" and not self._held(request):
+                raise errors.InvalidGrantError(request=request)
+            return super().save_bearer_token(token, request, *args, **kwargs)
+
+    def _held(self, request: Any) -> bool:
+        rows = Authorization.objects.for_tenant(request.__dict__[TENANT]).select_for_update()
+        return rows.filter(client=request.client, user=request.user, revoked_at=None).first() is not None
 
     def _check_and_set_request_resource(self, request: Any) -> None:
         """One resource for one token, and one of ours: its address must equal what the resource is asked under."""

@@ -1,6 +1,6 @@
 """Everything that changes OAuth clients, authorizations and tokens, and the look at a token."""
 
-from mcp_platform.oauth.services.access import principal_of_bearer, principal_of_token, require_scopes
+from mcp_platform.oauth.services.access import principal_of_bearer, principal_of_token, recheck, require_scopes
 from mcp_platform.oauth.services.clients import change_client, register_client, rotate_secret, withdraw_client
 from mcp_platform.oauth.services.consent import authorize, revoke_authorization
 from mcp_platform.oauth.services.families import purge, revoke
@@ -11,6 +11,7 @@ __all__ = [
     "principal_of_bearer",
     "principal_of_token",
     "purge",
+    "recheck",
     "register_client",
     "require_scopes",
     "revoke",

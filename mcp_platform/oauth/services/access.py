@@ -5,9 +5,11 @@ that is shown to us is good anywhere else. Scopes narrow what the person may do 
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.utils import timezone
 
+from mcp_platform.oauth import queries
 from mcp_platform.oauth.core import scopes as words
 from mcp_platform.oauth.errors import ScopeMissing
 from mcp_platform.oauth.models import AccessToken, Client
@@ -28,13 +30,12 @@ def principal_of_bearer(token: str, *, resource: str, address: str) -> Principal
     """
     if token.startswith(credentials.KEY_START):
         return authenticators.authenticate_bearer(token, address=address)
-    remembered = f"{resource} {token}"  # with a blank, which no bearer token has: one resource's belief is not another's
-    known = credentials.recall(remembered)
+    known = credentials.recall(token, resource=resource)
     if known is not None:
         return known
     with throttling.attempt(address):
         found = principal_of_token(token, resource=resource)
-    credentials.remember(remembered, found)
+    credentials.remember(token, found, resource=resource)
     return found
 
 
@@ -43,14 +44,31 @@ def principal_of_token(token: str, *, resource: str) -> Principal:
     if not token.startswith(ACCESS_START):
         return tokens.principal_of(token, audience=resource)
     with scope.platform_scope():
-        rows = AccessToken.objects.select_related("tenant", "user", "application__tenant")
-        row: AccessToken | None = rows.filter(token_checksum=families.checksum(token)).first()
+        row = _usable(token_checksum=families.checksum(token))
+        if row.resource != [resource]:
+            raise Unauthenticated("The access token is for another resource.")
+        return _holder(row)
+
+
+def recheck(principal: Principal) -> Principal:
+    """The same caller as it is allowed now: for streams, which outlive requests. Raises Unauthenticated when it is no longer."""
+    if principal.token_id is None:
+        return authenticators.recheck(principal)
+    with scope.platform_scope():
+        return _holder(_usable(pk=principal.token_id))
+
+
+def _usable(**wanted: Any) -> AccessToken:
+    rows = AccessToken.objects.select_related("tenant", "user", "application__tenant")
+    row: AccessToken | None = rows.filter(**wanted).first()
     if row is None or row.expires <= timezone.now():
         raise Unauthenticated("The access token is expired, revoked or not ours.")
-    if row.resource != [resource]:
-        raise Unauthenticated("The access token is for another resource.")
     if not row.tenant.is_active or not row.application.is_usable(None):
         raise Unauthenticated("The client or the tenant of the access token is not active.")
+    return row
+
+
+def _holder(row: AccessToken) -> Principal:
     return _of_person(row) if row.user is not None else _of_client(row)
 
 
@@ -58,7 +76,9 @@ def _of_person(row: AccessToken) -> Principal:
     held = tenancy.permissions_of(row.user, row.tenant)
     if not held:
         raise Unauthenticated("The person who gave the access token is no longer a member.")
-    given = frozenset(words.parse(row.scope))
+    given = frozenset(words.parse(row.scope)) & queries.let(row.user, row.tenant, row.application)
+    if not given:
+        raise Unauthenticated("The person who gave the access token has taken it back.")
     return Principal(
         tenant=row.tenant,
         actor=f"user:{row.user.pk}",

@@ -10,13 +10,17 @@ from mcp_platform.oauth import queries
 from mcp_platform.oauth.errors import AuthorizationNotFound
 from mcp_platform.oauth.models import Authorization, Client
 from mcp_platform.oauth.services import families
+from mcp_platform.tenancy import credentials
 from mcp_platform.tenancy import queries as tenancy
 from mcp_platform.tenancy.models import Tenant, User
 from mcp_platform.tenancy.services import By, actor_of, audit
 
 
 def authorize(tenant: Tenant, *, client: Client, scopes: Iterable[str], by: User) -> Authorization:
-    """Let `client` act for the person who asks, within `scopes`. Raises Denied for what they may not do themselves, or not in this tenant."""
+    """Let `client` act for the person who asks, within `scopes`. Raises Denied for what they may not do themselves, or not in this tenant.
+
+    What was chosen last counts for all tokens that the client has of this person here.
+    """
     wanted = sorted(set(scopes))
     if not queries.takes(tenant, client) or not client.is_usable(None):
         raise Denied("This tenant does not take this client.")
@@ -29,6 +33,7 @@ def authorize(tenant: Tenant, *, client: Client, scopes: Iterable[str], by: User
         row.save(update_fields=("scopes", "revoked_at", "renewed_at"))
         changes = {"client": client.client_id, "name": client.name, "scopes": wanted}
         audit(tenant, actor=actor_of(by), action="oauth.authorize", target=row, changes=changes)
+    credentials.forget_tenant(tenant.pk)  # tokens that the client has already may be worth less now
     return row
 
 

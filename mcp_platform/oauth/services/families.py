@@ -44,14 +44,18 @@ def end_of_code(client: Client, code: str) -> None:
 
 
 def note_reuse(client: Client, refresh_token: str) -> None:
-    """If it is one that was used up before, its family has ended: say so where the tenant's owners look."""
+    """If it is one that was used up before, its family ends: say so where the tenant's owners look."""
     found = RefreshToken.objects.filter(application=client, token_checksum=checksum(refresh_token)).exclude(revoked=None).first()
     if found is not None:
         _end_family(found, "refresh_token")
 
 
 def _end_family(member: RefreshToken, what: str) -> None:
+    """Told once: who brings the same dead token again and again fills no audit chain."""
     with transaction.atomic():
+        family = RefreshToken.objects.filter(token_family=member.token_family).order_by("pk").select_for_update()
+        if all(one.revoked for one in family):
+            return
         RefreshToken.revoke_family(member.token_family)
         changes = {"used_twice": what, "user": str(member.user_id), "client": member.application.client_id}
         audit(member.tenant, actor="system", action="oauth.tokens_end", target=member.application, changes=changes)

@@ -15,7 +15,7 @@ from mcp_platform.orchestrator import serializers as shapes
 from mcp_platform.orchestrator.api.manners import AWAY, CONFLICT, GONE, IF_MATCH, STALE, Rows, body_of, expected_rev, tagged, taken_text
 from mcp_platform.orchestrator.core.definition import SLUG_RULE
 from mcp_platform.orchestrator.models import RemoteServer, ServerCall, UpstreamTool
-from mcp_platform.rest import check_body
+from mcp_platform.rest import BooleanFilter, check_body
 from mcp_platform.tenancy.authenticators import principal_of
 
 EXAMPLE = OpenApiExample(
@@ -38,7 +38,7 @@ class ServerFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     name = django_filters.CharFilter(lookup_expr="icontains")
     transport = django_filters.ChoiceFilter(choices=RemoteServer.Transport.choices)
     state = django_filters.ChoiceFilter(choices=RemoteServer.State.choices)
-    enabled = django_filters.BooleanFilter()
+    enabled = BooleanFilter()
 
 
 class ServersView(Rows):
@@ -139,7 +139,7 @@ class ToolFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filt
     server = django_filters.CharFilter(field_name="server__slug")
     name = django_filters.CharFilter(lookup_expr="icontains")
     status = django_filters.ChoiceFilter(choices=UpstreamTool.Status.choices)
-    missing = django_filters.BooleanFilter(field_name="missing_since", lookup_expr="isnull", exclude=True)
+    missing = BooleanFilter(field_name="missing_since", lookup_expr="isnull", exclude=True)
 
 
 class ToolsView(Rows):

@@ -14,7 +14,7 @@ from mcp_platform.orchestrator import serializers as shapes
 from mcp_platform.orchestrator.api.manners import CONFLICT, GONE, IF_MATCH, STALE, Rows, body_of, expected_rev, tagged, taken_text
 from mcp_platform.orchestrator.models import VirtualServer
 from mcp_platform.orchestrator.models.virtual import SLUG_RULE
-from mcp_platform.rest import SchemaError, check_body
+from mcp_platform.rest import BooleanFilter, SchemaError, check_body
 from mcp_platform.tenancy.authenticators import principal_of
 from mcp_platform.tenancy.models import Tenant
 
@@ -32,8 +32,8 @@ EXAMPLE = OpenApiExample(
 
 class VirtualFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = django_filters.CharFilter(lookup_expr="icontains")
-    enabled = django_filters.BooleanFilter()
-    at_main = django_filters.BooleanFilter()
+    enabled = BooleanFilter()
+    at_main = BooleanFilter()
 
 
 class VirtualServersView(Rows):

@@ -16,6 +16,7 @@ from mcp_platform.errors import PlatformError
 from mcp_platform.orchestrator.clients import faults, programs, trace
 from mcp_platform.orchestrator.clients.plan import Plan
 from mcp_platform.orchestrator.core import drift
+from mcp_platform.orchestrator.core.words import clean, cleaned
 from mcp_platform.orchestrator.errors import UpstreamTimedOut, UpstreamUnreachable
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Connection:
             self._failed(UpstreamUnreachable(f"The connection to {self.plan.upstream.slug} was given up.", server=self.plan.upstream.slug))
         except BaseException as fault:  # noqa: BLE001  groups of everything that can happen in a transport
             await asyncio.sleep(self._complaints.patience)
-            self._failed(faults.told(fault, seen, self.plan, complaint=self._complaints.last()))
+            self._failed(faults.told(fault, seen, self.plan, complaint=self._complaints.last(), opening=not self._ready.done()))
         finally:
             self.dead = True
             self._client = None
@@ -175,7 +176,7 @@ class Connection:
             timeout=self.plan.upstream.timeout + SLACK,
             headers=self.plan.headers,
             allow_hosts=self.plan.allow_hosts,
-            auth=ClientCredentials(self.plan.token) if self.plan.token else None,
+            auth=ClientCredentials(self.plan.token, fetched=self.plan.fetched.append) if self.plan.token else None,
             watch=trace.watch,
         )
 
@@ -203,10 +204,10 @@ class Connection:
             return self.about
         info = client.server_info
         return About(
-            protocol_version=client.protocol_version,
-            server_info={"name": info.name[:200], "version": info.version[:100]} if info else {},
-            features=tuple(sorted(client.server_capabilities.model_dump(exclude_none=True, by_alias=True))),
-            instructions=(client.instructions or "")[:4000],
+            protocol_version=clean(client.protocol_version),
+            server_info={"name": clean(info.name)[:200], "version": clean(info.version)[:100]} if info else {},
+            features=tuple(sorted(cleaned(client.server_capabilities.model_dump(exclude_none=True, by_alias=True)))),
+            instructions=clean(client.instructions or "")[:4000],
             latency_ms=latency_ms,
         )
 
@@ -229,8 +230,8 @@ async def _tools(client: "Client") -> dict[str, tuple[dict[str, Any], str]]:
     for _ in range(MOST_PAGES):
         page = await client.list_tools(cursor=cursor)
         for tool in page.tools[: MOST_TOOLS - len(found)]:
-            definition = drift.definition(tool.model_dump(by_alias=True, mode="json", exclude_none=True))
-            found[tool.name] = (definition, drift.digest(definition))
+            definition = drift.definition(cleaned(tool.model_dump(by_alias=True, mode="json", exclude_none=True)))
+            found[clean(tool.name)] = (definition, drift.digest(definition))
         cursor = page.next_cursor
         if cursor is None or len(found) >= MOST_TOOLS:
             break

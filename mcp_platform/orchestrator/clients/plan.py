@@ -1,5 +1,6 @@
 """Everything that is needed to connect to a server, its secrets opened. Lives as long as the connection, is never stored or logged."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`fingerprint` changes with the credentials, so that nobody goes on over a connection of the old ones."""
+    """`fingerprint` changes with the credentials, so that nobody goes on over a connection of the old ones. `fetched`: the latest access tokens."""
 
     upstream: Upstream
     fingerprint: str
@@ -39,6 +40,7 @@ class Plan:
     program: Program | None = None
     secret: str = field(default="", repr=False)
     allow_hosts: tuple[str, ...] = ()
+    fetched: deque[str] = field(default_factory=lambda: deque(maxlen=4), repr=False, compare=False)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -46,7 +48,7 @@ class Plan:
 
     def veiled(self, text: str) -> str:
         """A text of the server without our secrets, which it may repeat."""
-        for secret in (self.secret, self.token.secret if self.token else ""):
+        for secret in (self.secret, self.token.secret if self.token else "", *self.fetched):
             if secret:
                 text = text.replace(secret, "•••")
         return text

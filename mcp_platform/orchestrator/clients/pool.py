@@ -33,7 +33,7 @@ class Pool:
     def __init__(self, heard: Callable[[Plan, str, str], None]) -> None:
         self._heard = heard
         self._connections: dict[Key, Connection] = {}
-        self._opening: dict[Key, asyncio.Task[Connection]] = {}
+        self._opening: dict[Key, tuple[Plan, asyncio.Task[Connection]]] = {}
         self._breakers: dict[UUID, breaker.Breaker] = {}
         self._under_way: Counter[UUID] = Counter()
         self._look: asyncio.TimerHandle | None = None
@@ -48,12 +48,12 @@ class Pool:
         found = self.held(plan)
         if found is not None:
             return found
-        opening = self._opening.get(plan.key)
-        if opening is None:
+        if plan.key not in self._opening:
             self._admit(plan)
-            opening = self._opening[plan.key] = asyncio.create_task(self._open(plan))
+            opening = asyncio.create_task(self._open(plan))
+            self._opening[plan.key] = plan, opening
             opening.add_done_callback(lambda done: self._opened(plan.key, done))
-        return await asyncio.shield(opening)
+        return await asyncio.shield(self._opening[plan.key][1])
 
     @contextmanager
     def place(self, upstream: Upstream) -> Iterator[None]:
@@ -69,9 +69,9 @@ class Pool:
         try:
             yield
         except PlatformError as fault:
-            self._report(upstream.id, healthy=is_well(fault))
+            self._report(upstream.id, healthy=health(fault))
             raise
-        except asyncio.CancelledError:
+        except BaseException:  # its caller gave up, or the fault is ours: either way nobody knows
             self._report(upstream.id, healthy=None)
             raise
         else:
@@ -86,7 +86,7 @@ class Pool:
             self._forget(connection)
         await asyncio.gather(*(connection.close() for connection in chosen))
         if tenant_id is None and server_id is None:
-            for opening in list(self._opening.values()):
+            for _, opening in list(self._opening.values()):
                 opening.cancel()
             if self._look is not None:
                 self._look.cancel()
@@ -130,6 +130,7 @@ class Pool:
 
     def _admit(self, plan: Plan) -> None:
         alive = [one.plan for one in self._connections.values() if not one.dead]
+        alive += [opening for opening, _ in self._opening.values()]
         mine = [one for one in alive if one.upstream.tenant_id == plan.upstream.tenant_id]
         if len(mine) >= CONNECTIONS_PER_TENANT:
             raise UpstreamBusy("Too many MCP servers are connected at the same time.", retry_after=10)
@@ -167,9 +168,11 @@ class Pool:
             self._keep_looking()
 
 
-def is_well(fault: PlatformError) -> bool:
-    """Whether a server that gave this fault is well itself: it has answered, or it was not about the server."""
-    return fault.kind is not Kind.UNAVAILABLE or "protocol_code" in fault.details or "tool" in fault.details
+def health(fault: PlatformError) -> bool | None:
+    """What a fault says of the server: True, it has answered; False, it has not; None, the fault was found before it was asked."""
+    if "protocol_code" in fault.details:
+        return True
+    return False if fault.kind is Kind.UNAVAILABLE and "tool" not in fault.details else None
 
 
 def _is_of(connection: Connection, tenant_id: UUID | None, server_id: UUID | None) -> bool:

@@ -1,29 +1,31 @@
 """A bearer token of an OAuth 2 server, fetched with client credentials, kept in this process until it ends."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx2
 
+from mcp_platform.orchestrator.clients import trace
 from mcp_platform.orchestrator.clients.plan import TokenRequest
+from mcp_platform.orchestrator.core.words import clean
 
 SOONER: Final = 30.0  # seconds before its end a token is renewed
 UNKNOWN_LIFETIME: Final = 300.0
 
 
-class TokenRefused(httpx2.TransportError):
-    """The token endpoint gave no token."""
-
-
 class ClientCredentials(httpx2.Auth):
-    """Sends what was fetched; fetches anew when it ends or is refused, once for each request. Its own requests take the same checked way."""
+    """Sends what was fetched; fetches anew when it ends or is refused, once for each request. Its own requests take the same checked way.
+
+    Where no token is had the request goes without one, and the server's 401 is the answer: an error raised here would end every call of the
+    connection. `fetched` is told each token, so that nobody shows it.
+    """
 
     requires_response_body = True
 
-    def __init__(self, how: TokenRequest) -> None:
-        self._how = how
+    def __init__(self, how: TokenRequest, *, fetched: Callable[[str], None]) -> None:
+        self._how, self._fetched = how, fetched
         self._token, self._until = "", 0.0
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
@@ -35,7 +37,10 @@ class ClientCredentials(httpx2.Auth):
                 return
         if self._token == kept:  # not when another request has fetched one meanwhile
             self._keep((yield self._asking()))
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        else:
+            request.headers.pop("Authorization", None)
         yield request
 
     def _asking(self) -> httpx2.Request:
@@ -58,7 +63,18 @@ class ClientCredentials(httpx2.Auth):
                 told = None
         token = told.get("access_token") if isinstance(told, dict) else None
         if not isinstance(token, str) or not token:
-            raise TokenRefused(f"the token endpoint answered {response.status_code} and gave no token")
+            self._token, self._until = "", 0.0
+            _refused(response)
+            return
         lifetime = told.get("expires_in")
         seconds = float(lifetime) if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) else UNKNOWN_LIFETIME
         self._token, self._until = token, time.monotonic() + max(seconds - SOONER, 1.0)
+        self._fetched(token)
+
+
+def _refused(response: httpx2.Response) -> None:
+    seen = trace.current.get()
+    if seen is not None:
+        fault = response.extensions.get("fault")
+        why = clean(str(fault))[:200] if fault is not None else f"it answered {response.status_code}"
+        seen.token_refused = f"The token endpoint gave no token: {why.rstrip('.')}"

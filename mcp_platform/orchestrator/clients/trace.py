@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Trace:
-    """`status` of the last answer; `fault` when there was none; `session_refused`: the server does not know our session any more."""
+    """`status` of the last answer; `fault` when there was none; `session_refused`: the server does not know our session any more;
+    `token_refused`: why no access token was had for it."""
 
     status: int = 0
     fault: BaseException | None = None
     session_refused: bool = False
+    token_refused: str = ""
 
 
 current: ContextVar[Trace | None] = ContextVar("mcp_upstream_trace", default=None)
-_UNKNOWN_SESSION = (400, 404)  # 404 is what the protocol says; servers in the field say 400, too. Neither has done anything yet.
+_UNKNOWN_SESSION = (400, 404)  # 404 is what the protocol says; servers in the field say 400, too, but that may mean anything else as well
 
 
 def watch(request: "httpx2.Request", response: "httpx2.Response") -> None:

@@ -4,7 +4,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import UUID
@@ -15,6 +16,7 @@ from mcp_platform.orchestrator.clients.connection import Connection
 from mcp_platform.orchestrator.core import drift, retries, routing
 from mcp_platform.orchestrator.core.answers import Answer
 from mcp_platform.orchestrator.core.types import Approved, Asked, Upstream
+from mcp_platform.orchestrator.core.words import cleaned
 from mcp_platform.orchestrator.errors import (
     CircuitOpen,
     ToolChanged,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NEVER_AGAIN: Final = (CircuitOpen, UpstreamBusy)
+SLACK: Final = 0.5  # seconds in which a request may tell by itself that it is late, and what is known of it
 
 
 class Progress(Protocol):
@@ -71,8 +74,9 @@ async def call_tool(
     upstream = directory.server(server)
     entry = ledger.Entry(upstream, asked, kind=ServerCall.Kind.TOOL, name=tool, arguments=dict(arguments))
     tries = Tries()
+    until = time.monotonic() + (timeout or upstream.timeout)
     try:
-        approved = await _approved(directory, upstream, tool)
+        approved = await _approved(directory, upstream, tool, until)
 
         async def once(connection: Connection, left: float) -> "CallToolResult":
             _is_still(connection, approved)
@@ -83,7 +87,7 @@ async def call_tool(
             return await connection.request(ask, timeout=left)
 
         repeatable = drift.may_repeat(approved.definition)
-        result = await made(directory, upstream, once, repeatable=repeatable, timeout=timeout or upstream.timeout, tries=tries)
+        result = await made(directory, upstream, once, repeatable=repeatable, timeout=until - time.monotonic(), tries=tries)
         answer = _answer(upstream, tool, result, entry)
         outcome = ledger.Outcome.TOOL_ERROR if answer.is_error else ledger.Outcome.OK
         entry.ended(outcome, result_bytes=_size(answer), attempts=tries.count)
@@ -108,8 +112,20 @@ async def made(
     tries: Tries | None = None,
 ) -> T:
     """Connect and ask, again where that is harmless: when the request has certainly not arrived, or when it may be `repeatable`."""
+    until = time.monotonic() + timeout
+    async with _place(upstream, until):
+        return await _repeated(directory, upstream, once, repeatable, until, tries or Tries())
+
+
+@asynccontextmanager
+async def _place(upstream: Upstream, until: float) -> AsyncIterator[None]:
+    """A place at the server, left in time: connecting and listing have the server's own timeout, which may be longer than that of who asks."""
     with contact.pool().place(upstream):
-        return await _repeated(directory, upstream, once, repeatable, time.monotonic() + timeout, tries or Tries())
+        try:
+            async with asyncio.timeout(max(0.0, until - time.monotonic()) + SLACK):
+                yield
+        except TimeoutError as late:
+            raise UpstreamTimedOut(f"{upstream.slug} did not answer in time.", server=upstream.slug) from late
 
 
 async def _repeated(
@@ -125,9 +141,9 @@ async def _repeated(
         tries.count += 1
         try:
             return await _once(directory, upstream, once, until)
-        except faults.SessionLost:
-            lost += 1  # it was started anew: the next connection begins a session; nothing was done
-            if lost > 1:
+        except faults.SessionLost as fault:
+            lost += 1  # it was started anew: the next connection begins a session
+            if lost > 1 or not (repeatable or fault.details.get("sent") is False):
                 raise
         except PlatformError as fault:
             wait = retries.pause(tries.count, random.random())  # noqa: S311  not about secrets
@@ -142,7 +158,7 @@ async def _once(directory: Directory, upstream: Upstream, once: Callable[[Connec
     try:
         return await once(connection, max(0.1, until - time.monotonic()))
     except PlatformError as fault:
-        if not pool.is_well(fault):
+        if pool.health(fault) is False:
             await contact.doubt(connection, fault)
         raise
 
@@ -155,12 +171,12 @@ def _may_again(fault: PlatformError, repeatable: bool) -> bool:
     return repeatable or fault.details.get("sent") is False
 
 
-async def _approved(directory: Directory, upstream: Upstream, tool: str) -> Approved:
+async def _approved(directory: Directory, upstream: Upstream, tool: str, until: float) -> Approved:
     if not routing.lets_through(tool, allowed=upstream.allowed_tools, denied=upstream.denied_tools):
         raise ToolDenied(f"The rules of {upstream.slug} do not let {tool[:100]} through.", server=upstream.slug, tool=tool[:100])
     place = (upstream.slug, tool)
     if place not in directory.tools:  # perhaps nobody has asked this server yet
-        with contact.pool().place(upstream):
+        async with _place(upstream, until):
             await contact.connected(directory, upstream)
         directory = await directories.of(upstream.tenant_id, fresh=True)
     if place not in directory.tools:
@@ -182,7 +198,7 @@ def _is_still(connection: Connection, approved: Approved) -> None:
 
 
 def _answer(upstream: Upstream, tool: str, result: "CallToolResult", entry: ledger.Entry) -> Answer:
-    told = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    told = cleaned(result.model_dump(by_alias=True, mode="json", exclude_none=True))
     return Answer(
         server=upstream.slug,
         tool=tool,

@@ -20,7 +20,10 @@ from mcp_platform.orchestrator.runtime.directory import Directory
 
 log = observability.logger(__name__)
 LISTED_FOR = 300.0  # seconds a list of tools is believed of a server that tells of no changes
+APART = 1.0  # seconds between two follow-ups of what a server says again and again
+MOST_SAYINGS = 50  # of one server at a time; more are taken for "everything has changed"
 _behind: set[asyncio.Task[None]] = set()
+_following: dict[tuple[Any, ...], bool] = {}  # what is followed up in which loop -> whether it was said again meanwhile
 
 
 def pool() -> pools.Pool:
@@ -50,6 +53,14 @@ async def connected(directory: Directory, upstream: Upstream) -> Connection:
         found.listed_at = time.monotonic()
         _in_background(_relist(found))
     return found
+
+
+def why(upstream: Upstream, fault: Exception) -> str:
+    """For whoever asked many servers: the fault of one is a sentence beside the answers of the others, also where it is none of ours."""
+    if isinstance(fault, PlatformError):
+        return fault.message
+    log.error("upstream_answer_unusable", server=upstream.slug, fault=repr(fault))
+    return f"What {upstream.slug} gave could not be used ({type(fault).__name__})."
 
 
 async def doubt(connection: Connection, fault: PlatformError) -> None:
@@ -86,8 +97,27 @@ async def _relist(connection: Connection) -> None:
 
 
 def _heard(plan: Plan, changed: str, uri: str) -> None:
-    """What a server says about itself: believed only so far as to ask it again."""
-    _in_background(_follow(plan, changed, uri))
+    """What a server says about itself: believed only so far as to ask it again, and not as often as it speaks."""
+    server = (id(asyncio.get_running_loop()), *plan.key)
+    saying = (*server, changed, uri)
+    if saying not in _following and uri and sum(one[:-2] == server for one in list(_following)) >= MOST_SAYINGS:
+        saying = (*server, changed, "")
+    again = saying in _following
+    _following[saying] = again
+    if not again:
+        _in_background(_follow_up(saying, plan, changed, saying[-1]))
+
+
+async def _follow_up(saying: tuple[Any, ...], plan: Plan, changed: str, uri: str) -> None:
+    try:
+        again = True
+        while again:
+            _following[saying] = False
+            await _follow(plan, changed, uri)
+            await asyncio.sleep(APART)
+            again = _following[saying]
+    finally:
+        del _following[saying]
 
 
 async def _follow(plan: Plan, changed: str, uri: str) -> None:

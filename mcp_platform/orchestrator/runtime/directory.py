@@ -76,7 +76,8 @@ def load(tenant_id: UUID) -> Directory:
     at = time.monotonic()
     tenant = Tenant.objects.get(pk=tenant_id)
     servers = {row.pk: _upstream(row) for row in RemoteServer.objects.for_tenant(tenant_id)}
-    tools = list(UpstreamTool.objects.for_tenant(tenant_id).filter(missing_since=None))
+    # A server that was made between the two reads comes with the next one.
+    tools = [tool for tool in UpstreamTool.objects.for_tenant(tenant_id).filter(missing_since=None) if tool.server_id in servers]
     row = OrchestrationSettings.objects.for_tenant(tenant_id).first()
     made = Directory(
         tenant_slug=tenant.slug,

@@ -14,6 +14,7 @@ from django.utils import timezone
 from mcp_platform import observability
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.orchestrator.core.types import Asked, Policy, Upstream
+from mcp_platform.orchestrator.core.words import clean
 from mcp_platform.orchestrator.errors import ArgumentsRefused, UpstreamTimedOut, UpstreamUnreachable
 from mcp_platform.orchestrator.models import ServerCall
 from mcp_platform.orchestrator.runtime import rows
@@ -36,10 +37,10 @@ class Entry:
             server_id=upstream.id,
             server=upstream.slug,
             kind=kind,
-            name=name[:500],
-            via=asked.via[:80],
-            actor=asked.actor[:200],
-            correlation_id=(asked.correlation_id or observability.correlation_id())[:80],
+            name=clean(name)[:500],
+            via=clean(asked.via)[:80],
+            actor=clean(asked.actor)[:200],
+            correlation_id=clean(asked.correlation_id or observability.correlation_id())[:80],
             outcome=Outcome.OK,
             arguments_sha256=hashlib.sha256(told).hexdigest() if told else "",
             arguments_bytes=len(told),
@@ -54,7 +55,7 @@ class Entry:
 
     def failed(self, fault: PlatformError, *, attempts: int = 1) -> None:
         self.ended(_outcome_of(fault), attempts=attempts)
-        self.row.error_code, self.row.error = fault.code[:60], fault.message[:300]
+        self.row.error_code, self.row.error = fault.code[:60], clean(fault.message)[:300]
 
 
 def _outcome_of(fault: PlatformError) -> str:
@@ -106,11 +107,15 @@ class _Writer:
             self._writing = None
 
     async def _store(self, tenant_id: UUID, batch: list[ServerCall]) -> None:
+        """Together; when that fails one by one, so that a row that cannot be stored takes no other with it."""
         try:
             await rows.within(tenant_id, lambda: ServerCall.objects.bulk_create(batch))
         except Exception as fault:  # noqa: BLE001  the request has happened
+            if len(batch) == 1:
+                log.error("server_call_not_stored", fault=repr(fault), **_facts(batch[0]))
+                return
             for row in batch:
-                log.error("server_call_not_stored", fault=repr(fault), **_facts(row))
+                await self._store(tenant_id, [row])
 
 
 _writers: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer]" = WeakKeyDictionary()

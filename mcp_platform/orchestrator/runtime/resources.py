@@ -15,9 +15,10 @@ from mcp_platform.orchestrator import store
 from mcp_platform.orchestrator.clients.connection import Connection
 from mcp_platform.orchestrator.core import freshness, routing
 from mcp_platform.orchestrator.core.types import Asked, Upstream
+from mcp_platform.orchestrator.core.words import cleaned
 from mcp_platform.orchestrator.errors import DomainUnknown, NoServerAvailable, ResourceFetchFailed
 from mcp_platform.orchestrator.models import ServerCall
-from mcp_platform.orchestrator.runtime import calls, ledger, rows
+from mcp_platform.orchestrator.runtime import calls, contact, ledger, rows
 from mcp_platform.orchestrator.runtime import directory as directories
 from mcp_platform.orchestrator.runtime.directory import Directory
 
@@ -68,8 +69,8 @@ async def gather_all_resources(tenant_id: UUID, *, asked: Asked) -> tuple[dict[s
     for upstream, answer in zip(servers, answers, strict=True):
         if isinstance(answer, Found):
             found[upstream.slug] = answer
-        elif isinstance(answer, PlatformError):
-            failed[upstream.slug] = answer.message
+        elif isinstance(answer, Exception):
+            failed[upstream.slug] = contact.why(upstream, answer)
         else:
             raise answer
     if failed and directory.policy.fail_fast:
@@ -96,8 +97,8 @@ async def resources_for_domain(tenant_id: UUID, *, domain: str, asked: Asked) ->
     for upstream in servers:
         try:
             found = await _of_server(directory, upstream, asked, stale=False)
-        except PlatformError as fault:
-            failed[upstream.slug] = fault.message
+        except Exception as fault:  # noqa: BLE001  whatever it is, the next server may answer
+            failed[upstream.slug] = contact.why(upstream, fault)
         else:
             return _with(found, failed)
     for upstream in servers:
@@ -240,7 +241,7 @@ async def _list(client: "Client", _subject: str) -> tuple[Any, freshness.Hint]:
     hint = freshness.Hint()
     for _ in range(MOST_PAGES):
         page = await client.list_resources(cursor=cursor)
-        found += [one.model_dump(by_alias=True, mode="json", exclude_none=True) for one in page.resources]
+        found += [cleaned(one.model_dump(by_alias=True, mode="json", exclude_none=True)) for one in page.resources]
         cursor, hint = page.next_cursor, _hint(client, page)
         if cursor is None:
             break
@@ -249,7 +250,7 @@ async def _list(client: "Client", _subject: str) -> tuple[Any, freshness.Hint]:
 
 async def _contents(client: "Client", uri: str) -> tuple[Any, freshness.Hint]:
     result = await client.read_resource(uri)
-    contents = [one.model_dump(by_alias=True, mode="json", exclude_none=True) for one in result.contents]
+    contents = [cleaned(one.model_dump(by_alias=True, mode="json", exclude_none=True)) for one in result.contents]
     return {"contents": contents}, _hint(client, result)
 
 
@@ -275,7 +276,7 @@ def _part(content: Mapping[str, Any]) -> Any:
     if "json" not in str(content.get("mimeType") or ""):
         return text
     try:
-        return json.loads(text)
+        return cleaned(json.loads(text))
     except (ValueError, RecursionError):
         return text
 

@@ -45,11 +45,12 @@ async def initialize(tenant_id: UUID) -> dict[str, Checked]:
     return {one.server: one for one in checked}
 
 
-async def check(tenant_id: UUID, *, server: str) -> Checked:
-    """Contact one server now, whatever its breaker says, and read its tools anew. Raises ServerNotFound, ServerDisabled."""
+async def check(tenant_id: UUID, *, server: str, insist: bool = False) -> Checked:
+    """Contact one server now and read its tools anew. A person may `insist`: whatever the breaker says. Raises ServerNotFound, ServerDisabled."""
     directory = await directories.of(tenant_id, fresh=True)
     upstream = directory.server(server)
-    contact.pool().reset(upstream.id)
+    if insist:
+        contact.pool().reset(upstream.id)
     return await _check(directory, upstream)
 
 
@@ -89,8 +90,9 @@ async def _check(directory: Directory, upstream: Upstream) -> Checked:
             connection = await contact.connected(directory, upstream)
             if known is connection:
                 await contact.relisted(connection)
-    except PlatformError as fault:
-        return Checked(server=upstream.slug, connected=False, error=fault.message, error_code=fault.code)
+    except Exception as fault:  # noqa: BLE001  one server that fails in a new way must not hide how the others are
+        code = fault.code if isinstance(fault, PlatformError) else PlatformError.code
+        return Checked(server=upstream.slug, connected=False, error=contact.why(upstream, fault), error_code=code)
     about = connection.about
     return Checked(
         server=upstream.slug,

@@ -1,13 +1,12 @@
 """All servers together: connect, gather, status, close, what is kept; and the checks that run by themselves."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from mcp_platform import observability
@@ -27,7 +26,7 @@ LOOKED_AT: Final = 1000  # calls for the figures of the status page
 
 def check(tenant: Tenant, *, slug: str) -> RemoteServer:
     """Contact one server now and compare its tools with what was approved; the row says how it went. Raises ServerNotFound, ServerDisabled."""
-    runtime.wait(runtime.check(tenant.pk, server=slug))
+    runtime.wait(runtime.check(tenant.pk, server=slug, insist=True))
     offers.forget(tenant)
     return queries.server(tenant, slug)
 
@@ -109,7 +108,8 @@ def check_due() -> int:
         return 0
     now = timezone.now()
     late = Q(checked_at=None) | Q(checked_at__lt=now - timedelta(seconds=settings.MCP_CHECK_SECONDS))
-    due: Iterable[RemoteServer] = RemoteServer.objects.filter(late, enabled=True, tenant__is_active=True).order_by("checked_at")[:CHECKED_AT_ONCE]
+    due: QuerySet[RemoteServer] = RemoteServer.objects.filter(late, enabled=True, tenant__is_active=True)
+    due = due.order_by(F("checked_at").asc(nulls_first=True))[:CHECKED_AT_ONCE]
     taken = [row for row in due if RemoteServer.objects.filter(pk=row.pk, checked_at=row.checked_at).update(checked_at=now)]
     for row in taken:
         runtime.begin(_checked(row))

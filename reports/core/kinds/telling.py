@@ -86,7 +86,7 @@ class Kind:
 
 def head(gathered: Mapping[str, Json]) -> dict[str, Json]:
     """What every document begins with."""
-    return {"format": "mcp-report/1", **{name: gathered[name] for name in HEAD}}
+    return {"format": "mcp-report/1", **{name: gathered[name] for name in HEAD}, "issued_at": gathered.get("issued_at", "")}
 
 
 def figures(told: Told, summary: Mapping[str, Json]) -> tuple[Any, ...]:
@@ -107,6 +107,8 @@ def identity(told: Told) -> list[tuple[str, Json]]:
     """The lines of the cover that every kind has."""
     found = told.document
     named = [(name, found[key]) for name, key in (("report_number", "number"), ("revision", "revision"), ("supersedes", "supersedes"))]
+    if found.get("issued_at"):
+        named.insert(0, ("issued", shown_moment(found["issued_at"])))
     return [("as_of", shown_moment(found["made_at"])), *named]
 
 

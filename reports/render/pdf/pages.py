@@ -10,6 +10,7 @@ from reportlab.platypus.doctemplate import BaseDocTemplate, PageTemplate
 from reportlab.platypus.flowables import Flowable
 from reportlab.platypus.frames import Frame
 
+from mcp_platform import observability
 from reports.render.pdf import fonts
 from reports.render.pdf.flowables import HEADINGS, Heading, Words
 from reports.render.pdf.tags import Structure, decoration
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from reports.render.pdf.making import Entry
 
 Json = Any
+log = observability.logger(__name__)
 MARGIN = 48.0
 PAPER = {"a4": A4, "letter": LETTER}
 GREY = "#616e7c"
+LOGO = (150.0, 42.0)  # the room at the right edge
+MOST_LETTERHEAD, MOST_DISCLAIMER = 20, 30  # lines: more than people write in the room that they have
 
 
 class Template(BaseDocTemplate):  # type: ignore[misc]
@@ -36,7 +40,10 @@ class Template(BaseDocTemplate):  # type: ignore[misc]
         self.entries: list[Entry] = []
         self._words, self._look, self._document, self._total = words, look, document, total
         frame = Frame(MARGIN, MARGIN + 10, size[0] - 2 * MARGIN, size[1] - 2 * MARGIN - 26, 0, 0, 0, 0)
-        self.addPageTemplates([PageTemplate("cover", [frame], onPage=self._cover), PageTemplate("body", [frame], onPage=self._body)])
+        self._letterhead, self._disclaimer = _letterhead(look, size[0]), _disclaimer(look, size[0])
+        above, below = 11.0 * max(0, len(self._letterhead) - 8), 9.0 * max(0, len(self._disclaimer) - 3)
+        cover = Frame(MARGIN, MARGIN + 10 + below, size[0] - 2 * MARGIN, size[1] - 2 * MARGIN - 26 - above - below, 0, 0, 0, 0)
+        self.addPageTemplates([PageTemplate("cover", [cover], onPage=self._cover), PageTemplate("body", [frame], onPage=self._body)])
 
     def afterFlowable(self, flowable: Any) -> None:  # noqa: N802  ReportLab's name
         from reports.render.pdf.making import Entry
@@ -55,23 +62,26 @@ class Template(BaseDocTemplate):  # type: ignore[misc]
             canvas.setFillColor(HexColor(self._look.get("colour") or "#1d4ed8"))
             canvas.rect(0, height - 10, width, 10, stroke=0, fill=1)
             self._logo(canvas, width, height)
-            if self._look.get("letterhead"):
-                for number, line in enumerate(str(self._look["letterhead"]).splitlines()[:5]):
-                    fonts.write(canvas, MARGIN, height - 34 - 11 * number, fonts.clean(line)[:110], 8.5, colour=GREY)
-            for number, line in enumerate(fonts.lines(self._look.get("disclaimer") or "", 7, width - 2 * MARGIN, most=3)):
-                fonts.write(canvas, MARGIN, MARGIN - 10 - 9 * number, line, 7, colour=GREY)
+            for number, line in enumerate(self._letterhead):
+                fonts.write(canvas, MARGIN, height - 34 - 11 * number, line, 8.5, colour=GREY)
+            for number, line in enumerate(reversed(self._disclaimer), max(0, 3 - len(self._disclaimer))):
+                fonts.write(canvas, MARGIN, MARGIN - 28 + 9 * number, line, 7, colour=GREY)
 
     def _logo(self, canvas: Any, width: float, height: float) -> None:
+        """Left out where it cannot be drawn: a report is worth more than its picture."""
         if not self._look.get("logo"):
             return
         import io
 
         from reportlab.lib.utils import ImageReader
 
-        picture = ImageReader(io.BytesIO(self._look["logo"]))
-        wide, tall = picture.getSize()
-        scale = min(150 / wide, 42 / tall)
-        canvas.drawImage(picture, width - MARGIN - wide * scale, height - 24 - tall * scale, wide * scale, tall * scale, mask="auto")
+        try:
+            picture = ImageReader(io.BytesIO(self._look["logo"]))
+            wide, tall = picture.getSize()
+            scale = min(LOGO[0] / wide, LOGO[1] / tall)
+            canvas.drawImage(picture, width - MARGIN - wide * scale, height - 24 - tall * scale, wide * scale, tall * scale, mask="auto")
+        except Exception:  # decoders raise whatever they like
+            log.warning("logo_left_out", exc_info=True)
 
     def _body(self, canvas: Any, _doc: Any) -> None:
         width, height = self.pagesize
@@ -92,6 +102,18 @@ class Template(BaseDocTemplate):  # type: ignore[misc]
             canvas.setLineWidth(0.5)
             canvas.line(MARGIN, height - MARGIN + 8, width - MARGIN, height - MARGIN + 8)
             canvas.line(MARGIN, MARGIN, width - MARGIN, MARGIN)
+
+
+def _letterhead(look: Mapping[str, Json], width: float) -> list[str]:
+    """Left of the logo."""
+    room = width - 2 * MARGIN - (LOGO[0] + 14 if look.get("logo") else 0)
+    written = str(look.get("letterhead") or "").splitlines()
+    return [part for line in written for part in fonts.lines(line, 8.5, room)][:MOST_LETTERHEAD]
+
+
+def _disclaimer(look: Mapping[str, Json], width: float) -> list[str]:
+    said = look.get("disclaimer") or ""
+    return fonts.lines(said, 7, width - 2 * MARGIN, most=MOST_DISCLAIMER) if said else []
 
 
 def _fitting(text: object, room: float) -> str:

@@ -106,6 +106,7 @@ def _cover(telling: Telling) -> list[Flowable]:
                 ("code_basis", "; ".join(_edition(one) for one in found["basis"]["editions"])),
                 ("model", _model(found["model"])),
                 ("date", found["made_at"]),
+                ("issued", found.get("issued_at")),
                 ("report_number", found["number"]),
                 ("revision", found["revision"]),
                 ("supersedes", found["supersedes"]),
