@@ -192,7 +192,7 @@ def test_a_logo_that_cannot_be_drawn_is_left_out() -> None:
 
     def pictures(logo: bytes) -> int:
         with Pdf.open(io.BytesIO(made(composed(1), brand={"logo": logo}))) as file:
-            return len(file.pages[0].images)
+            return len(list(file.pages[0].get_images()))
 
     assert (pictures(picture()), pictures(picture()[:60]), pictures(b"\x89PNG\r\n\x1a\n no picture")) == (1, 0, 0)
 
