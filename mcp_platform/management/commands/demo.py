@@ -34,7 +34,8 @@ from validation.models import Building
 KEY_SCOPES = [
     *("flows:read", "conversations:read", "conversations:write", "conversations:operate", "tenants:read"),
     *("validation:read", "validation:write", "validation:run"),
-    *("servers:read", "servers:write", "servers:use"),
+    *("servers:read", "servers:write", "servers:use", "tools:ping", "tools:health", "tools:echo"),
+    *("metadata:read", "reports:read", "reports:write", "experiments:read"),
 ]
 
 
@@ -81,6 +82,7 @@ Building    {base}/admin/validation/building/{house}/change/   approve waivers a
 API docs    {base}/api/docs/
 Try it      curl -s {base}/api/v1/conversations -H 'Authorization: Bearer {key}' \\
                  -H 'Content-Type: application/json' -d '{{"flow_id": "permit_desk", "locale": "en"}}'
+MCP         {base}/mcp   any client of the Model Context Protocol, with that key or by logging in
 Chat        .venv/bin/python -m clients.chat --url {base} --key {key}
 Web chat    {base}{chat}   say "human" there, and answer in {base}/admin/conversations/handoff/""")
 
