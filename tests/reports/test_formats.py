@@ -22,6 +22,7 @@ from reports.core import packed
 from reports.core.sections import FORMATS
 from reports.render import bcf, formats
 from tests.factories import TenantFactory
+from tests.reports.attached import attached
 from tests.reports.documents import composed
 from tests.reports.life import frozen, worked
 from tests.reports.test_reports import fetched
@@ -48,7 +49,6 @@ def old() -> dict[str, Any]:
 def counted(name: str, content: bytes) -> int:
     """How many findings a file has."""
     from openpyxl import load_workbook
-    from pikepdf import Pdf
 
     if name == "json":
         return len(json.loads(content)["findings"])
@@ -61,8 +61,8 @@ def counted(name: str, content: bytes) -> int:
         return content.decode().count('<span class="chip ')
     if name == "bcf":
         return sum(one.endswith("/markup.bcf") for one in zipfile.ZipFile(io.BytesIO(content)).namelist())
-    file = Pdf.open(io.BytesIO(content))
-    inside = {kind: counted(kind, file.attachments[f"findings.{kind}"].get_file().read_bytes()) for kind in ("json", "xlsx")}
+    carried = attached(content)
+    inside = {kind: counted(kind, carried[f"findings.{kind}"]) for kind in ("json", "xlsx")}
     assert len(set(inside.values())) == 1
     return inside["json"]
 
