@@ -228,7 +228,9 @@ def test_what_began_in_a_pause_is_exposed_in_no_arm(office: Tenant) -> None:
 
 def test_what_is_over_in_one_step_is_exposed(office: Tenant) -> None:
     """The variant says a word and ends: its frame is gone when the step is."""
-    silent = {"states": {"hello": {"type": "end", "transitions": None}, "ask": None, "done": None}}
+    only_replies_have = ("response_type", "personalization", "typing_indicator", "delay_ms", "choices", "attachments", "cards", "quick_replies")
+    hello = {"type": "end", "transitions": None, "config": dict.fromkeys(only_replies_have)}
+    silent = {"states": {"hello": hello, "ask": None, "done": None}}
     plan = [{"key": "control", "is_control": True, "percentage": 50.0}, {"key": "silent", "percentage": 50.0, "modifications": silent}]
     row = started(office, variants=plan)
     for _ in range(16):
