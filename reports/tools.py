@@ -102,7 +102,8 @@ def _file(tenant: Any, report_id: str, name: str) -> bytes | str:
 
 def _ready(tenant: Any) -> list[tuple[str, str]]:
     """The newest reports, as JSON: what a model can read."""
-    rows = queries.reports(tenant).filter(kind__in=OFFERED, state=Report.State.READY, files__format="json").distinct()[:LISTED]
+    readable = queries.reports(tenant).filter(kind__in=OFFERED, state=Report.State.READY, files__format="json")  # one file of a format each
+    rows = readable[:LISTED]
     return [(f"report://{row.pk}/json", f"{row.number} rev. {row.revision}: {row.title}") for row in rows]
 
 

@@ -157,7 +157,8 @@ def _rule_set(tenant: Any, names: Mapping[str, str]) -> Any:
 
 
 def _published(tenant: Any) -> list[tuple[str, str]]:
-    rows = RuleSet.objects.for_tenant(tenant).filter(archived_at=None, versions__state=RuleSetVersion.State.PUBLISHED).distinct()
+    published = RuleSetVersion.objects.for_tenant(tenant).filter(state=RuleSetVersion.State.PUBLISHED)
+    rows = RuleSet.objects.for_tenant(tenant).filter(archived_at=None, pk__in=published.values("rule_set"))
     return [(f"ruleset://{row.slug}/latest", row.title) for row in rows]
 
 
