@@ -50,7 +50,11 @@ def _fresh_process() -> Iterator[None]:
 
 
 # Where tests without a database are tests of pure functions, or start a server of their own: a second pass would only repeat them.
-PURE = ("analytics", "conversations", "dialogues", "e2e", "flows", "nlu", "rehearsal", "reports", "validation")
+PURE = (
+    *("analytics", "conversations", "dialogues", "e2e", "experiments", "flows", "mcp", "metadata", "nlu", "oauth", "orchestrator"),
+    *("rehearsal", "reports", "validation"),
+)
+OTHERS = ("test_conformance", "test_real_servers")  # what suites and servers of others say does not depend on the database
 SAME = ("dialogues", "nlu")  # what is said and understood; the same turns are taken on PostgreSQL by tests/conversations
 
 
@@ -61,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `servers` need PostgreSQL and Redis; `./run test` runs them a second time with both, CI insists on it."""
     if config.getoption("--second-pass"):
-        repeated = [item for item in items if _part_of(item) in SAME or _is_pure(item) or _comes_by_session(item)]
+        repeated = [item for item in items if _part_of(item) in SAME or item.path.stem in OTHERS or _is_pure(item) or _comes_by_session(item)]
         config.hook.pytest_deselected(items=repeated)
         items[:] = [item for item in items if item not in set(repeated)]
     if settings.DATABASE_URL and settings.REDIS_URL:
