@@ -7,7 +7,9 @@ FORCE binds the owner of the tables too, which is what the application connects 
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection, migrations
+from django.db import connection
+
+from mcp_platform.db.operations import Run
 
 _SETTING = "current_setting('mcp.tenants', true)"
 # nullif twice: '' and '*' must not reach the cast. The subselects make the planner evaluate the setting once for the statement, not for each row.
@@ -15,16 +17,16 @@ _EVERYTHING = f"(SELECT {_SETTING}) = '*'"
 _VISIBLE = f"{_EVERYTHING} OR {{column}} = ANY ((SELECT string_to_array(nullif(nullif({_SETTING}, ''), '*'), ',')::uuid[])::uuid[])"
 
 
-def enable(*tables: str, column: str = "tenant_id", append_only: bool = False) -> migrations.RunPython:
+def enable(*tables: str, column: str = "tenant_id", append_only: bool = False) -> Run:
     """A migration operation that locks `tables`; nothing happens on other databases than PostgreSQL.
 
     `append_only` tables take rows and show them; nobody may change them, and only the platform scope may delete (with their tenant).
     """
-    return migrations.RunPython(_on_postgresql(_lock, tables, column, append_only), _on_postgresql(_unlock, tables, column, append_only))
+    return Run(_on_postgresql(_lock, tables, column, append_only), _on_postgresql(_unlock, tables, column, append_only))
 
 
 def _on_postgresql(statements: Callable[..., list[str]], tables: tuple[str, ...], column: str, append_only: bool) -> Any:
-    def run(_apps: Any, editor: Any) -> None:
+    def run(editor: Any) -> None:
         if editor.connection.vendor == "postgresql":
             for table in tables:
                 for statement in statements(editor.quote_name(table), editor.quote_name(column), append_only):

@@ -122,7 +122,7 @@ def _unguarded(model: Any, pk: Any, definition: str, sha256: str) -> None:
 
     from django.db import connection
 
-    triggers = import_module("flows.migrations.0002_flowversion_immutable")
+    triggers = import_module("flows.migrations._immutable")
     table = model._meta.db_table
     with connection.cursor() as cursor:
         for statement in triggers.DROP[connection.vendor]:
