@@ -28,6 +28,7 @@ from conversations.models import Conversation, Timer, Turn
 from conversations.turn import Order, Result
 from flows import queries as flows
 from mcp_platform import departure, jobs, observability, pool, realtime
+from mcp_platform.tenancy import access
 from mcp_platform.tenancy.models import Tenant
 
 log = observability.logger(__name__)
@@ -56,10 +57,11 @@ def start(
 ) -> Result:
     """Start a conversation; its first turn runs at once. The same `client_message_id` gives the same conversation again.
 
-    Raises FlowNotFound, EnvironmentNotFound, MessageIdReused.
+    Raises FlowNotFound, EnvironmentNotFound, MessageIdReused; Refused and HubAway where a security hub is set up.
     """
     environment_id = queries.environment_id(tenant, environment)
     chosen = queries.flow_to_start(tenant, environment_id, flow_id)
+    access.require_flow(tenant, actor=actor, action="start", flow_id=chosen)
     request = {"type": "started", "flow_id": chosen, "inputs": dict(inputs or {}), "actor": actor}
     asked = (flow_id, environment, channel, user_ref, locale, inputs or {}, profile or {})
     row = store.Row(

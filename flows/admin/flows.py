@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flows import services
+from flows import queries, services
 from flows.admin.graph import graph
 from flows.admin.problems import Review, on_fields
 from flows.admin.testing import TestPages
+from flows.errors import StateNotFound
 from flows.models import Flow, Pointer
 from flows.services.rows import FLOW_FIELDS
 from mcp_platform.admin_base import JsonField, NameWidget, ServiceForm, badge, mark, text_area
@@ -28,6 +30,7 @@ def drafts_with_problems(request: HttpRequest) -> int:
     return in_view(request, Flow.objects.filter(archived_at=None, problem_count__gt=0), "flows:read").count()
 
 
+ALWAYS: Final = {"condition": "expression", "expression": "true"}
 OFFERED = "offer_as_tool"  # a member of the flow's metadata
 
 
@@ -161,7 +164,8 @@ class FlowPage(TestPages, TenantPage):
         return {
             **self.frame(request, flow),
             "review": review,
-            "graph": graph(review),
+            "graph": graph(review) if settings.ENABLE_VISUAL_DESIGNER else None,
+            "connect_url": self.to("connect", flow.pk),
             "rows": [self.row(review, name, state) for name, state in review.document["states"].items()],
             "state_names": list(review.document["states"]),
             "state_add": f"{_state_page('add')}?flow={flow.pk}",
@@ -213,6 +217,7 @@ class FlowPage(TestPages, TenantPage):
             page("import/", self.import_page, "import"),
             page("<uuid:pk>/export/", self.export_page, "export"),
             page("<uuid:pk>/archive/", self.archive_button, "archive"),
+            page("<uuid:pk>/connect/", self.connect_button, "connect"),
             page("<uuid:pk>/publish/", self.publish_page, "publish"),
             page("<uuid:pk>/versions/", self.versions_page, "versions"),
             page("<uuid:pk>/versions/<int:number>/", self.version_page, "version"),
@@ -270,6 +275,24 @@ class FlowPage(TestPages, TenantPage):
         )
         by = principal(request, flow.tenant)
         return self.perform(request, lambda: verb(flow.tenant, flow_id=flow.pk, by=by), done=done, to=self.to("change", pk))
+
+    def connect_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """The arrow that was drawn in the picture, as a transition that is always taken: when it is taken is said on the state's page."""
+        if not settings.ENABLE_VISUAL_DESIGNER:
+            raise Http404
+        flow = self.mine(request, pk, "change")
+        here, given = self.to("change", pk), request.POST
+        if request.method != "POST" or not given.get("state", "").isdecimal():
+            return HttpResponseRedirect(here)
+        by, source, target = principal(request, flow.tenant), int(given["state"]), given.get("target", "")
+
+        def connect() -> None:
+            if queries.state(flow.tenant, source).flow_id != flow.pk:
+                raise StateNotFound
+            services.save_transition(flow.tenant, state_id=source, fields={**ALWAYS, "target_state": target}, expected_rev=_rev(request), by=by)
+
+        done = format_html('Connected to {}, always. <a href="{}">Say when</a>.', target, _state_page("change", source))
+        return self.perform(request, connect, done=done, to=here)
 
 
 def _rev(request: HttpRequest) -> int | None:

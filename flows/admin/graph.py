@@ -21,9 +21,15 @@ class Box:
     is_start: bool
     errors: int
     warnings: int
+    state_id: int
     to: str
     subtitle: str
     is_lost: bool
+
+    @property
+    def port(self) -> float:
+        """Where on its right side an arrow to another state is drawn from."""
+        return self.node.y + layout.HEIGHT / 2
 
 
 def graph(review: Review) -> dict[str, Any]:
@@ -40,6 +46,7 @@ def graph(review: Review) -> dict[str, Any]:
             is_start=node.name == start,
             errors=sum(one.is_error for one in found if one.state == node.name),
             warnings=sum(not one.is_error for one in found if one.state == node.name),
+            state_id=review.ids[node.name],
             to=reverse("admin:flows_state_change", args=(review.ids[node.name],)),
             subtitle=" · ".join([states[node.name]["type"].replace("_", " "), *([f"on {handled[node.name]}"] if node.name in handled else [])]),
             is_lost=not node.reached and node.name not in handled,

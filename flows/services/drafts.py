@@ -7,6 +7,7 @@ thing at a time, and `publish` looks at all of them.
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -28,7 +29,7 @@ from flows.errors import (
 )
 from flows.models import Flow, State, Transition
 from flows.queries import FlowKey
-from flows.services import rows
+from flows.services import permits, rows
 from flows.services.environments import default_environment
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
@@ -46,6 +47,7 @@ def create_flow(tenant: Tenant, *, flow_id: str, name: str = "", fields: Mapping
     given = {**_known(fields or {}, rows.FLOW_FIELDS), "name": name or flow_id}
     blank = {"flow_id": flow_id, "tenant_id": tenant.slug, **rows.values_of(given, rows.FLOW_FIELDS), "states": {}}
     _refuse_shape(blank, ["$.flow_id", *(f"$.{field}" for field in given)])
+    permits.require(tenant, flow_id, "edit", by)
     with transaction.atomic():
         flow = _insert(tenant, flow_id)
         _store(flow, {**rows.FLOW_FIELDS}, blank, {}, action="flow.create", by=by)
@@ -77,6 +79,7 @@ def update_flow(tenant: Tenant, *, flow_id: FlowKey, fields: Mapping[str, Json],
 
 def delete_flow(tenant: Tenant, *, flow_id: FlowKey, expected_rev: int | None = None, by: By) -> None:
     """Raises FlowIsPublished for a flow that has a version: conversations and the audit refer to it."""
+    permits.require(tenant, flow_id, "delete", by)
     with transaction.atomic():
         flow = locked(tenant, flow_id, expected_rev)
         if flow.versions.exists():
@@ -113,12 +116,14 @@ def import_flow(tenant: Tenant, *, document: Json, replace: bool = False, expect
     `replace`: the draft of an existing flow is overwritten. Raises DefinitionRefused with every fault of shape, NameTaken, FlowIsArchived.
     """
     _refuse_shape(document, ["$"])
+    permits.require(tenant, document["flow_id"], "edit", by)
     with transaction.atomic():
         found = Flow.objects.for_tenant(tenant).filter(flow_id=document["flow_id"]).first()
         if found is not None and not replace:
             raise NameTaken("There is a flow with this flow_id already; import with `replace` to overwrite its draft.", flow_id=found.flow_id)
         flow = found or _insert(tenant, document["flow_id"])
-        return _edit(tenant, flow.pk, lambda draft: _replace(draft, document), expected_rev=expected_rev, action="flow.import", by=by)
+        change = partial(_replace, document=document)
+        return _edit_locked(locked(tenant, flow.pk, expected_rev), change, {}, action="flow.import", by=by)
 
 
 def validate_draft(tenant: Tenant, *, flow_id: FlowKey, document: Json = None) -> list[Problem]:
@@ -136,6 +141,7 @@ def save_state(
     DefinitionRefused (paths start at the state: `$.config.max_retries`), DraftHasChanged.
     """
     given = _known(fields, {"name": "", "transitions": [], **rows.STATE_FIELDS})
+    permits.require(tenant, flow_id, "edit", by)
     with transaction.atomic():
         flow = locked(tenant, flow_id, expected_rev)
         before = _name_of(tenant, flow, state_id)
@@ -272,6 +278,7 @@ def _state_of(tenant: Tenant, state_id: int | None, transition_id: int | None) -
 
 
 def _edit(tenant: Tenant, flow_id: FlowKey, change: Change, *, expected_rev: int | None, action: str, by: By) -> Flow:
+    permits.require(tenant, flow_id, "edit", by)
     with transaction.atomic():
         return _edit_locked(locked(tenant, flow_id, expected_rev), change, {}, action=action, by=by)
 

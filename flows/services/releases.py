@@ -17,7 +17,7 @@ from flows.core.types import Flow as Definition
 from flows.errors import DefinitionRefused, FlowHasProblems, FlowIsNeeded, VersioningIsOff, VersionNotFound
 from flows.models import Environment, Flow, FlowVersion, Pointer
 from flows.queries import FlowKey
-from flows.services import testing
+from flows.services import permits, testing
 from flows.services.drafts import locked
 from flows.services.environments import default_environment
 from mcp_platform import jobs, realtime
@@ -44,6 +44,7 @@ def publish(
     Content that was published before is not published twice: that version comes back, `is_new` False, and the environment runs it.
     Raises FlowHasProblems with every error of the draft, FailingTests, FlowNotFound, EnvironmentNotFound, DraftHasChanged, FlowIsArchived.
     """
+    permits.require(tenant, flow_id, "publish", by)
     judged = testing.judge_draft(tenant, flow_id=flow_id)
     with transaction.atomic():
         flow = locked(tenant, flow_id, expected_rev)
@@ -111,6 +112,7 @@ def roll_back(tenant: Tenant, *, flow_id: FlowKey, number: int, environment: str
     """
     if not settings.ENABLE_FLOW_VERSIONING:
         raise VersioningIsOff
+    permits.require(tenant, flow_id, "publish", by)
     with transaction.atomic():
         flow = locked(tenant, flow_id, None)
         where = queries.environment(tenant, environment)
@@ -181,6 +183,7 @@ def unarchive(tenant: Tenant, *, flow_id: FlowKey, expected_rev: int | None = No
 
 
 def _set_archived(tenant: Tenant, flow_id: FlowKey, expected_rev: int | None, by: By, *, archived: bool) -> Flow:
+    permits.require(tenant, flow_id, "archive", by)
     with transaction.atomic():
         flow = locked(tenant, flow_id, expected_rev, archived_too=True)
         if (flow.archived_at is not None) == archived:

@@ -152,6 +152,21 @@ def test_a_change_shows_as_a_difference_and_can_be_rolled_back(page: Page) -> No
     expect(page.locator("#versions tbody tr").last.locator(".mcp-badge.success")).to_have_text("production")
 
 
+def test_an_arrow_drawn_in_the_picture_connects_two_states(page: Page) -> None:
+    open_flow(page)
+    source = page.locator('.mcp-graph .node[data-state="ask"]')
+    source.hover()
+    source.locator(".port").hover()
+    page.mouse.down()
+    page.locator('.mcp-graph .node[data-state="low"] rect.box').hover()
+    picture(page, "arrow")
+    page.mouse.up()
+    expect(page.get_by_text("Connected to low, always.")).to_be_visible()
+    expect(page.locator('#states tr[data-state="ask"] .mcp-target-chip')).to_have_text(["judge", "low"])
+    page.get_by_role("link", name="Say when").click()
+    expect(page.locator("#id_transitions-1-target_state")).to_have_value("low")
+
+
 def test_an_api_key_is_shown_once(page: Page) -> None:
     page.goto("/admin/tenancy/apikey/add/")
     page.fill("#id_name", "Website")

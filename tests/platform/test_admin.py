@@ -89,6 +89,7 @@ def buttons(office: Tenant) -> list[str]:
     return [
         reverse("admin:flows_flow_publish", args=(flow.pk,)),
         reverse("admin:flows_flow_archive", args=(flow.pk,)),
+        reverse("admin:flows_flow_connect", args=(flow.pk,)),
         reverse("admin:flows_flow_roll_back", args=(flow.pk, 1)),
         reverse("admin:tenancy_apikey_rotate", args=(key.pk,)),
         reverse("admin:tenancy_apikey_revoke", args=(key.pk,)),

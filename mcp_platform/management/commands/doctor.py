@@ -15,7 +15,6 @@ from mcp_platform.tenancy.models import Tenant
 from validation.ingest import child, confinement
 from validation.services import reading
 
-NOT_YET = {"SECURITY_HUB_URL": "", "ENABLE_VISUAL_DESIGNER": True}  # and their defaults
 NOT_CONFINED = "NOT confined: this system does not let them be kept from the network and from other programs"
 
 
@@ -55,7 +54,6 @@ def examine() -> dict[str, Any]:
         faults += _log_faults()
     confined = child.is_confined()
     faults += [confinement.MISSING] if reading.caged() and not confined else []
-    faults += [f"{name} is set, but nothing uses it yet" for name, default in NOT_YET.items() if getattr(settings, name) != default]
     return {
         "configuration": {**_configuration(), "model readers": "confined" if confined else NOT_CONFINED},
         "components": components,
