@@ -38,6 +38,8 @@ class AddressForm(forms.Form):
 
 @admin.register(Call)
 class CallPage(TenantPage):
+    empty_icon = "call_received"
+    empty_says = "No client has called yet. How to connect one is said above."
     permissions: ClassVar = {"view": SEE}
     list_display = ("at", "what", "ended", "took", "actor", "client", "correlation")
     list_display_links = ("at", "what")

@@ -23,6 +23,7 @@ from mcp_platform.mcp.errors import ArgumentsRefused, CallTookTooLong, ToolFaile
 from mcp_platform.mcp.ledger import ledger, write
 from mcp_platform.mcp.models import Call
 from mcp_platform.orchestrator.core.answers import Answer
+from mcp_platform.orchestrator.core.asking import Person, Resumed, Wanted
 from mcp_platform.orchestrator.core.types import Asked as Sender
 
 log = observability.logger(__name__)
@@ -62,11 +63,20 @@ class Done:
         return Call.Outcome.OK if self.error is None else OUTCOMES.get(self.error.kind, Call.Outcome.REFUSED)
 
 
-async def perform(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell: Tell | None = None) -> Done:
-    """Run a function of the platform or an upstream tool. Never raises but CancelledError. `tell` is told of its progress."""
+async def perform(
+    asked: Asked,
+    entry: Entry,
+    arguments: Mapping[str, Any],
+    tell: Tell | None = None,
+    *,
+    person: Person | None = None,
+    resumed: Resumed | None = None,
+) -> Done:
+    """Run a function of the platform or an upstream tool. Never raises but CancelledError. `tell` is told of its progress; `person` is asked what
+    an upstream tool wants to know, or has been (`resumed`)."""
     try:
         if entry.upstream is not None:
-            return Done(data=await _sent_on(asked, entry, arguments, tell))
+            return Done(data=await _sent_on(asked, entry, arguments, tell, person, resumed))
         return Done(data=await _work(asked, entry, arguments, tell))
     except Exception as fault:  # noqa: BLE001  a tool's own fault must not end the session
         return Done(error=as_error(fault, f"The tool {entry.name}", asked.correlation_id))
@@ -86,7 +96,9 @@ def as_error(fault: Exception, what: str, correlation_id: str) -> PlatformError:
     return ToolFailed(f"{what} failed; the correlation id is {correlation_id}.")
 
 
-async def _sent_on(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell: Tell | None) -> Answer:
+async def _sent_on(
+    asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell: Tell | None, person: Person | None, resumed: Resumed | None
+) -> Answer | Wanted:
     """To the connected server, over a connection of this loop: no thread waits. Nothing of the caller's credential goes along."""
     from mcp_platform.orchestrator.services import gateway
 
@@ -95,7 +107,8 @@ async def _sent_on(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tel
             await tell(progress, total, message or "")
 
     by = Sender(actor=asked.actor, correlation_id=asked.correlation_id)
-    return await gateway.acall(asked.tenant, virtual=asked.virtual or None, name=entry.name, arguments=arguments, asked=by, progress=onward)
+    whom: dict[str, Any] = {"person": person, "resumed": resumed, "progress": onward}
+    return await gateway.attended(asked.tenant, virtual=asked.virtual or None, name=entry.name, arguments=arguments, asked=by, **whom)
 
 
 async def _work(asked: Asked, entry: Entry, arguments: Mapping[str, Any], tell: Tell | None) -> Any:

@@ -62,6 +62,8 @@ class NewClientForm(ClientForm):
 class ClientPage(TenantPage):
     """A client is registered, changed and withdrawn; its secret is shown once."""
 
+    empty_icon = "key"
+    empty_says = "No program may log people in yet. Register one, or let programs with a published address introduce themselves."
     permissions: ClassVar = {"view": "clients:manage", "add": "clients:manage", "change": "clients:manage"}
     form = ClientForm
     change_form_template = "oauth/client_page.html"
@@ -192,6 +194,8 @@ class ClientPage(TenantPage):
 
 @admin.register(Authorization)
 class AuthorizationPage(TenantPage):
+    empty_icon = "verified_user"
+    empty_says = "Nobody has let a program act for them yet. When somebody does, it is listed here and can be taken back."
     permissions: ClassVar = {"view": "clients:manage"}
     change_form_template = "oauth/authorization_page.html"
     list_display = ("program", "user", "state", "scope_list", "last_used_at", "created_at")

@@ -75,6 +75,12 @@ class ArgumentsRefused(errors.Invalid):
     code = "VALIDATION_ERROR"
 
 
+class QuestionGone(errors.Conflict):
+    """Nobody waits for this answer any more; call the tool again."""
+
+    code = "MCP_QUESTION_GONE"
+
+
 class CircuitOpen(errors.Unavailable):
     """The MCP server has failed often; it is left alone for a while."""
 

@@ -97,6 +97,19 @@ class UpstreamAnswerSerializer(serializers.Serializer[Any]):
     duration_ms = serializers.IntegerField()
 
 
+class ConformityCheckSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=[(one, one) for one in ("passed", "warning", "failed", "skipped")])
+    said = serializers.CharField(help_text="What was seen, or why it was skipped")
+
+
+class ConformitySerializer(serializers.Serializer[Any]):
+    server = serializers.CharField()
+    protocol_version = serializers.CharField()
+    checks = ConformityCheckSerializer(many=True)
+
+
 class UpstreamCountSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
 

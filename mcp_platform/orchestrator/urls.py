@@ -8,6 +8,7 @@ urlpatterns = [
     path("mcp-servers", servers.ServersView.as_view(), name="mcp-servers"),
     path("mcp-servers/<str:server>", servers.ServerView.as_view(), name="mcp-server"),
     path("mcp-servers/<str:server>/check", servers.ServerCheckView.as_view(), name="mcp-server-check"),
+    path("mcp-servers/<str:server>/conformity", servers.ServerConformityView.as_view(), name="mcp-server-conformity"),
     path("mcp-servers/<str:server>/approve", servers.ServerApprovalView.as_view(), name="mcp-server-approve"),
     path("mcp-tools", servers.ToolsView.as_view(), name="mcp-tools"),
     path("mcp-tools/<uuid:tool_id>", servers.ToolView.as_view(), name="mcp-tool"),

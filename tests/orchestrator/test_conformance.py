@@ -1,6 +1,6 @@
 """The official conformance suites for clients, against the client that all servers of others are reached with.
 
-Left out: scenarios in which a person answers or logs in (elicitation, OAuth with a browser): nobody sits at this client, and it does not claim so.
+Left out: scenarios in which a person answers or logs in (elicitation, OAuth with a browser): nobody sits at this client, and it says so.
 """
 
 import re

@@ -24,6 +24,7 @@ from mcp_platform.orchestrator.core.words import cleaned
 from mcp_platform.orchestrator.errors import ArgumentsRefused, CircuitOpen, UpstreamBusy, UpstreamFailed, UpstreamTimedOut
 from mcp_platform.orchestrator.models import OrchestrationSettings, RemoteServer, ServerCall, UpstreamTool
 from mcp_platform.orchestrator.runtime import calls, contact, ledger
+from mcp_platform.orchestrator.runtime.attending import Tries
 from mcp_platform.outbound import AddressRefused
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.vault import services as vault
@@ -117,7 +118,7 @@ async def test_what_may_have_been_done_is_not_repeated_for_a_lost_session(
 ) -> None:
     fault = faults.told(MCPError(code=-32600, message="odd"), Trace(status=status, session_refused=True), _plan())
     assert isinstance(fault, faults.SessionLost)
-    tries = calls.Tries()
+    tries = Tries()
 
     async def once(*_: Any) -> str:
         if tries.count == 1:
@@ -250,6 +251,18 @@ def test_client_credentials_become_a_token_that_is_kept_and_renewed(tenant: Tena
     guarded.write_text("second-token")  # the first one is refused from now on
     assert call(tenant, "up", "headers").structured["authorization"] == "Bearer second-token"
     assert len([line for line in counter.read_text().splitlines() if line.startswith("token")]) == 2
+
+
+@db
+def test_while_a_rotation_overlaps_the_token_is_had_with_the_secret_of_before(tenant: Tenant, guarded: Path, counter: Path) -> None:
+    guarded.write_text("first-token\nclient-secret")
+    vault.rotate_secret(tenant, name="CLIENT", value="newer-secret", by=None)
+    assert call(tenant, "up", "headers").structured["authorization"] == "Bearer first-token"
+    guarded.write_text("second-token\nnewer-secret")
+    assert call(tenant, "up", "headers").structured["authorization"] == "Bearer second-token"
+    shown = [line.split()[2] for line in counter.read_text().splitlines() if line.startswith("token")]
+    new, old = (b64encode(f"us:{secret}".encode()).decode() for secret in ("newer-secret", "client-secret"))
+    assert shown == [new, old, old, new]
 
 
 @db

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
 from mcp_platform.orchestrator import runtime
 from mcp_platform.orchestrator.errors import CircuitOpen, ProgramNotAllowed, UpstreamFailed, UpstreamUnreachable
@@ -16,6 +17,7 @@ from mcp_platform.orchestrator.models import RemoteServer, ServerCall
 from mcp_platform.outbound import AddressRefused
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.vault import services as vault
+from mcp_platform.vault.models import Secret
 from tests.orchestrator.world import UPSTREAM, Upstream, call, free_port, open_world, recorded, server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,6 +63,29 @@ def test_a_server_sees_its_own_credential_and_nothing_of_the_caller(tenant: Tena
         vault.rotate_secret(tenant, name="UP_TOKEN", value="another", by=None)
         runtime.forget(tenant.pk)
         assert call(tenant, "up", "headers").structured["authorization"] == "Bearer another"  # over a new connection
+    finally:
+        upstream.kill()
+
+
+def test_while_a_rotation_overlaps_the_secret_of_before_is_shown_where_the_new_one_is_refused(
+    tenant: Tenant, world: None, tmp_path: Path, counter: Path
+) -> None:
+    taken = tmp_path / "token"
+    taken.write_text(SECRET)
+    upstream = Upstream("--era", "2025", "--token-file", str(taken), "--counter", str(counter)).start()
+    try:
+        server(tenant, "up", upstream.url, authentication=_bearer(tenant))
+        assert call(tenant, "up", "write", word="a").text() == "a"
+        vault.rotate_secret(tenant, name="UP_TOKEN", value="another", by=None)
+        runtime.forget(tenant.pk)
+        assert call(tenant, "up", "headers").structured["authorization"] == f"Bearer {SECRET}"  # the server has not learnt of it yet
+        taken.write_text("another")
+        assert call(tenant, "up", "headers").structured["authorization"] == "Bearer another"
+        taken.write_text(SECRET)
+        Secret.objects.update(previous_until=timezone.now())
+        runtime.forget(tenant.pk)
+        with pytest.raises(UpstreamFailed, match="does not take our credentials"):  # its time is over
+            call(tenant, "up", "write", word="b")
     finally:
         upstream.kill()
 

@@ -7,16 +7,34 @@ import argparse
 import asyncio
 import json
 import os
+from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from mcp.server import CacheHint
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import BaseModel
 
 READS = ToolAnnotations(read_only_hint=True)
+
+
+class Day(BaseModel):
+    day: str
+
+
+class Hour(BaseModel):
+    hour: int
+
+
+def which_day(room: str) -> Elicit[Day]:
+    return Elicit(f"On which day do you need the {room}?", Day)
+
+
+def which_hour(day: Annotated[Day, Resolve(which_day)]) -> Elicit[Hour]:
+    return Elicit(f"From which hour on {day.day}?", Hour)
 
 
 def made(given: argparse.Namespace) -> MCPServer[Any]:
@@ -67,6 +85,11 @@ def made(given: argparse.Namespace) -> MCPServer[Any]:
         request = context.request_context.request
         return dict(request.headers) if request is not None else dict(os.environ)
 
+    @server.tool(description="Books a room, and asks for the day and the hour")
+    def book(room: str, day: Annotated[Day, Resolve(which_day)], hour: Annotated[Hour, Resolve(which_hour)]) -> str:
+        count(f"book {room}")
+        return f"{room}: {day.day}, {hour.hour}:00"
+
     @server.tool(description="Grows a tool")
     async def grow(context: Context[Any]) -> str:
         server.tool(name="grown", description="New")(lambda: "grown")
@@ -100,18 +123,20 @@ def of_2025(application: Any) -> Any:
 
 
 def behind_oauth(application: Any, secret: Path, counter: Path) -> Any:
-    """It takes the token that stands in the file, and gives it to whoever has client credentials; while the file is empty there is none."""
+    """It takes the token that stands in the file's first line, and gives it to whoever has client credentials, with the secret of the second line
+    where there is one; while the file is empty there is none."""
 
     async def run(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
-        token, shown = secret.read_text(), dict(scope["headers"]).get(b"authorization", b"").decode()
+        (token, _, wanted), shown = secret.read_text().partition("\n"), dict(scope["headers"]).get(b"authorization", b"").decode()
         if scope["path"] == "/token":
             with counter.open("a") as file:
                 file.write(f"token {shown} {(await receive()).get('body', b'').decode()}\n")
-            given = {"access_token": token, "token_type": "Bearer", "expires_in": 3600} if token else {"error": "invalid_client"}
-            status, body = (200 if token else 401), json.dumps(given).encode()
+            known = token and shown.endswith(b64encode(f"us:{wanted}".encode()).decode() if wanted else "")
+            given = {"access_token": token, "token_type": "Bearer", "expires_in": 3600} if known else {"error": "invalid_client"}
+            status, body = (200 if known else 401), json.dumps(given).encode()
         elif not token or shown != f"Bearer {token}":
             status, body = 401, f"no access with {shown}".encode()
         else:

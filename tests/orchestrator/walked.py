@@ -22,6 +22,7 @@ ORCHESTRATOR: tuple[tuple[Any, ...], ...] = (
     (f"PATCH {SERVER}", 200, {"priority": 3}),
     (f"DELETE {SERVER}", 204),
     (f"POST {SERVER}/check", 409),
+    (f"POST {SERVER}/conformity", 409),
     (f"POST {SERVER}/approve",),
     ("GET mcp-tools", 200, None, 200),
     (f"GET {TOOL}",),

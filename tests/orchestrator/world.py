@@ -70,8 +70,7 @@ def open_world(**programs: Any) -> Iterator[None]:
 
 
 def server(tenant: Tenant, slug: str, url: str, **fields: Any) -> RemoteServer:
-    fields.setdefault("timeout", 10)
-    row: RemoteServer = RemoteServer.objects.create(tenant=tenant, slug=slug, name=slug.title(), url=url, **fields)
+    row: RemoteServer = RemoteServer.objects.create(tenant=tenant, slug=slug, url=url, **{"name": slug.title(), "timeout": 10, **fields})
     runtime.forget(tenant.pk)
     return row
 

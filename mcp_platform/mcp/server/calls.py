@@ -16,7 +16,7 @@ from mcp_platform.mcp.asking import Asked
 from mcp_platform.mcp.catalog import Entry
 from mcp_platform.mcp.core import questions
 from mcp_platform.mcp.models import Call
-from mcp_platform.mcp.server import translate
+from mcp_platform.mcp.server import translate, upstream
 from mcp_platform.mcp.server.asked import Client, Context, of
 from mcp_platform.mcp.talking import Stand
 from mcp_platform.orchestrator.core.answers import Answer
@@ -35,7 +35,7 @@ async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Reply:
         raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}")
     outcome, code = Call.Outcome.CANCELLED, ""
     try:
-        answer, outcome, code = await (_flow(ctx, asked, entry, params) if entry.flow is not None else _function(ctx, asked, entry, arguments))
+        answer, outcome, code = await (_flow(ctx, asked, entry, params) if entry.flow is not None else _function(ctx, asked, entry, params))
         return answer
     finally:
         await _record(ctx, asked, entry, arguments, outcome, code, began)
@@ -67,11 +67,16 @@ def _may_be_secret(entry: Entry, arguments: Mapping[str, Any]) -> bool:
 _left: set[asyncio.Task[None]] = set()
 
 
-async def _function(ctx: Context, asked: Asked, entry: Entry, arguments: Mapping[str, Any]) -> tuple[Reply, Call.Outcome, str]:
+async def _function(ctx: Context, asked: Asked, entry: Entry, params: types.CallToolRequestParams) -> tuple[Reply, Call.Outcome, str]:
     async def tell(done: float, total: float | None, message: str) -> None:
         await ctx.session.report_progress(done, total, message or None)
 
-    ended = await calling.perform(asked, entry, arguments, tell)
+    if entry.upstream is not None and _can_ask(ctx):
+        ended = await upstream.called(ctx, asked, entry, params, tell)
+        if isinstance(ended, types.InputRequiredResult):
+            return ended, Call.Outcome.ASKED, ""
+    else:
+        ended = await calling.perform(asked, entry, params.arguments or {}, tell)
     try:
         reply = translate.result(ended, asked.correlation_id)
     except Exception as fault:  # noqa: BLE001  an upstream's answer that is none

@@ -15,6 +15,8 @@ OUTCOMES = {"ok": "success", "tool_error": "warning", "cancelled": "", "refused"
 
 @admin.register(ServerCall)
 class ServerCallPage(TenantPage):
+    empty_icon = "call_made"
+    empty_says = "No other server was asked for anything yet. Every call is listed here: who, which tool, how it ended; never what was said."
     permissions: ClassVar = {"view": "servers:read"}
     list_display = ("at", "server", "what", "ended", "took", "actor", "via", "correlation")
     list_display_links = ("at", "what")

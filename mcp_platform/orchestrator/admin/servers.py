@@ -19,6 +19,7 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, may, principal
 from mcp_platform.vault import queries as vault
 
+OUTCOMES = {"failed": "danger", "warning": "warning", "passed": "success", "skipped": ""}
 STATES = {"connected": "success", "failed": "danger", "unknown": ""}
 
 
@@ -35,6 +36,8 @@ class ConfigForm(forms.Form):
 
 @admin.register(RemoteServer)
 class RemoteServerPage(TenantPage):
+    empty_icon = "lan"
+    empty_says = "No server of others is connected yet. Connect one by its address; its tools and resources are listed at the first contact."
     permissions: ClassVar = {"view": "servers:read", "add": "servers:write", "change": "servers:write", "delete": "servers:write"}
     form = ServerForm
     change_list_template = "orchestrator/servers.html"
@@ -104,6 +107,7 @@ class RemoteServerPage(TenantPage):
             path("config/file/", guarded(self.config_file), name="orchestrator_remoteserver_file"),
             path("invalidate/", guarded(self.invalidate_button), name="orchestrator_remoteserver_invalidate"),
             path("<uuid:pk>/check/", guarded(self.check_button), name="orchestrator_remoteserver_check"),
+            path("<uuid:pk>/conformity/", guarded(self.conformity_button), name="orchestrator_remoteserver_conformity"),
             path("<uuid:pk>/approve/", guarded(self.approve_button), name="orchestrator_remoteserver_approve"),
             *super().get_urls(),
         ]
@@ -146,6 +150,30 @@ class RemoteServerPage(TenantPage):
             message = f"Connected in {found.latency_ms} ms." if good else f"It does not answer: {found.last_error}"
             (messages.success if good else messages.error)(request, message)
         return HttpResponseRedirect(self.to("change", pk))
+
+    def conformity_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Whether it keeps to the protocol, asked now: the answer is the page."""
+        if request.method != "POST":
+            return HttpResponseRedirect(self.to("change", pk))
+        row = self.mine(request, pk, "change")
+        try:
+            found = services.conformity(row.tenant, slug=row.slug, by=principal(request, row.tenant))
+        except PlatformError as error:
+            tell(request, error)
+            return HttpResponseRedirect(self.to("change", pk))
+        counts = [(found.count(outcome), variant, outcome) for outcome, variant in OUTCOMES.items()]
+        checks = [(one, OUTCOMES[one.outcome]) for one in found.checks]
+        return self.show(
+            request,
+            "orchestrator/conformity.html",
+            title=f"How {row.name} keeps to the protocol",
+            object=row,
+            found=found,
+            counts=counts,
+            checks=checks,
+            back_url=self.to("change", pk),
+            again_url=self.to("conformity", pk),
+        )
 
     def approve_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
         if request.method != "POST":

@@ -28,6 +28,8 @@ class CallForm(forms.Form):
 
 @admin.register(UpstreamTool)
 class UpstreamToolPage(TenantPage):
+    empty_icon = "construction"
+    empty_says = "No server has told of its tools yet. Connect one under MCP servers, and check it."
     permissions: ClassVar = {"view": "servers:read", "decide": "servers:write", "use": "servers:use"}
     list_display = ("name", "of_server", "called", "state", "seen")
     list_filter = ("status",)

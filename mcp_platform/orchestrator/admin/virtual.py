@@ -16,6 +16,8 @@ from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, principal
 
 @admin.register(VirtualServer)
 class VirtualServerPage(TenantPage):
+    empty_icon = "widgets"
+    empty_says = "Nothing of other servers is offered to clients yet. A virtual server gathers chosen tools at an address of its own."
     permissions: ClassVar = {"view": "servers:read", "add": "servers:write", "change": "servers:write", "delete": "servers:write"}
     form = VirtualForm
     change_form_template = "orchestrator/virtual.html"

@@ -125,6 +125,16 @@ class ServerCheckView(APIView):
         return _shown(by.tenant, server)
 
 
+class ServerConformityView(APIView):
+    permissions: ClassVar = {"POST": "servers:write"}
+
+    @extend_schema(operation_id="mcp_servers_conformity", request=None, responses={200: shapes.ConformitySerializer, **CONFLICT, **AWAY})
+    def post(self, request: Request, server: str) -> Response:
+        """Ask the server now whether it keeps to the protocol: names, schemas, lists, what it refuses. None of its tools is called."""
+        by = principal_of(request)
+        return Response(shapes.ConformitySerializer(services.conformity(by.tenant, slug=server, by=by)).data)
+
+
 class ServerApprovalView(APIView):
     permissions: ClassVar = {"POST": "servers:write"}
 

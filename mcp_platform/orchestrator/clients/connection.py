@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_platform import observability
 from mcp_platform.errors import PlatformError
-from mcp_platform.orchestrator.clients import faults, programs, trace
+from mcp_platform.orchestrator.clients import faults, people, programs, trace
 from mcp_platform.orchestrator.clients.plan import Plan
 from mcp_platform.orchestrator.core import drift
+from mcp_platform.orchestrator.core.asking import Person
 from mcp_platform.orchestrator.core.words import clean, cleaned
 from mcp_platform.orchestrator.errors import UpstreamTimedOut, UpstreamUnreachable
 
@@ -62,6 +63,7 @@ class Connection:
         self.busy = 0
         self.noted = False
         self._heard = heard
+        self._people = people.People(plan.upstream.slug, plan.upstream.name)
         self._client: Client | None = None
         self._complaints = programs.Complaints()
         self._leaving = asyncio.Event()
@@ -95,13 +97,16 @@ class Connection:
             self._owner.cancel()
             log.warning("upstream_closes_slowly", server=self.plan.upstream.slug)
 
-    async def request(self, ask: "Callable[[Client], Awaitable[T]]", *, timeout: float) -> T:
-        """One request, `timeout` in seconds. Raises what `faults.told` gives; the connection is `dead` after a fault that it does not survive."""
+    async def request(self, ask: "Callable[[Client], Awaitable[T]]", *, timeout: float, person: Person | None = None) -> T:
+        """One request, `timeout` in seconds; `person` is asked what the server wants to know on the way.
+
+        Raises what `faults.told` gives; the connection is `dead` after a fault that it does not survive.
+        """
         client = self._client
         if client is None or self.dead:
             raise UpstreamUnreachable(f"The connection to {self.plan.upstream.slug} was lost.", server=self.plan.upstream.slug, sent=False)
         seen = trace.Trace()
-        before = trace.current.set(seen)
+        before, entered = trace.current.set(seen), self._people.enter(person)
         self.busy += 1
         try:
             async with asyncio.timeout(timeout + SLACK):
@@ -114,6 +119,7 @@ class Connection:
         finally:
             self.busy -= 1
             self.used_at = time.monotonic()
+            self._people.leave(person, entered)
             trace.current.reset(before)
 
     def abandon(self) -> None:
@@ -169,16 +175,12 @@ class Connection:
         return streamable_http_client(upstream.url, http_client=http, max_sse_event_size=LARGEST_EVENT)
 
     def _http(self) -> Any:
-        from mcp_platform.orchestrator.clients.tokens import ClientCredentials
+        from mcp_platform.orchestrator.clients.tokens import ClientCredentials, Secrets
         from mcp_platform.outbound import streaming
 
-        return streaming.client(
-            timeout=self.plan.upstream.timeout + SLACK,
-            headers=self.plan.headers,
-            allow_hosts=self.plan.allow_hosts,
-            auth=ClientCredentials(self.plan.token, fetched=self.plan.fetched.append) if self.plan.token else None,
-            watch=trace.watch,
-        )
+        plan = self.plan
+        auth = ClientCredentials(plan.token, fetched=plan.fetched.append) if plan.token else Secrets(plan.shown) if plan.shown else None
+        return streaming.client(timeout=plan.upstream.timeout + SLACK, headers={}, allow_hosts=plan.allow_hosts, auth=auth, watch=trace.watch)
 
     def _made(self, transport: Any) -> "Client":
         from mcp import Client
@@ -190,6 +192,7 @@ class Connection:
             cache=None,  # answers are kept by the store, for each tenant and principal
             read_timeout_seconds=self.plan.upstream.timeout,
             message_handler=self._listen,
+            elicitation_callback=self._people.asked,
             client_info=Implementation(name="mcp-platform", version="1"),
         )
 

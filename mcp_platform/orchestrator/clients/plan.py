@@ -20,25 +20,28 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """OAuth 2 client credentials: where a token is had, and for what."""
+    """OAuth 2 client credentials: where a token is had, and for what. `secrets`: the one that is good now, then the one before it."""
 
     token_url: str
     client_id: str
-    secret: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
     scope: str = ""
     audience: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`fingerprint` changes with the credentials, so that nobody goes on over a connection of the old ones. `fetched`: the latest access tokens."""
+    """`fingerprint` changes with the credentials, so that nobody goes on over a connection of the old ones. `fetched`: the latest access tokens.
+
+    `shown`: the headers that carry `secrets`; while a rotation overlaps there are two of each, the new one first.
+    """
 
     upstream: Upstream
     fingerprint: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shown: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
     token: TokenRequest | None = None
     program: Program | None = None
-    secret: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     allow_hosts: tuple[str, ...] = ()
     fetched: deque[str] = field(default_factory=lambda: deque(maxlen=4), repr=False, compare=False)
 
@@ -48,7 +51,7 @@ class Plan:
 
     def veiled(self, text: str) -> str:
         """A text of the server without our secrets, which it may repeat."""
-        for secret in (self.secret, self.token.secret if self.token else "", *self.fetched):
+        for secret in (*self.secrets, *(self.token.secrets if self.token else ()), *self.fetched):
             if secret:
                 text = text.replace(secret, "•••")
         return text

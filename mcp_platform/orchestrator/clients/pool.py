@@ -79,6 +79,15 @@ class Pool:
         finally:
             self._under_way[upstream.id] -= 1
 
+    @contextmanager
+    def aside(self, upstream: Upstream) -> Iterator[None]:
+        """A request that waits for a person leaves its place to others."""
+        self._under_way[upstream.id] -= 1
+        try:
+            yield
+        finally:
+            self._under_way[upstream.id] += 1
+
     async def close(self, *, tenant_id: UUID | None = None, server_id: UUID | None = None) -> int:
         """End the connections of one server, of one tenant, or all; how many."""
         chosen = [one for one in self._connections.values() if _is_of(one, tenant_id, server_id)]

@@ -43,8 +43,8 @@ async def running(plan: Plan, complaints: Complaints) -> AsyncIterator[Any]:
     home = Path(program.directory or settings.STATE_DIR / "programs" / str(plan.upstream.tenant_id) / plan.upstream.slug)
     home.mkdir(parents=True, exist_ok=True)
     environment = {"HOME": str(home), **program.environment}
-    if program.secret_variable and plan.secret:
-        environment[program.secret_variable] = plan.secret
+    if program.secret_variable and plan.secrets:
+        environment[program.secret_variable] = plan.secrets[0]
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-I", "-S", str(CAGE), str(settings.MCP_STDIO_MEMORY_MB), *program.command],

@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from mcp_platform.orchestrator.clients import faults, pool
 from mcp_platform.orchestrator.clients.connection import Connection
 from mcp_platform.orchestrator.core import drift, retries, routing
 from mcp_platform.orchestrator.core.answers import Answer
+from mcp_platform.orchestrator.core.asking import Person, Resumed, Wanted
 from mcp_platform.orchestrator.core.types import Approved, Asked, Upstream
 from mcp_platform.orchestrator.core.words import cleaned
 from mcp_platform.orchestrator.errors import (
@@ -28,13 +28,14 @@ from mcp_platform.orchestrator.errors import (
     UpstreamToolNotFound,
 )
 from mcp_platform.orchestrator.models import ServerCall
-from mcp_platform.orchestrator.runtime import contact, ledger
+from mcp_platform.orchestrator.runtime import contact, ledger, rounds
 from mcp_platform.orchestrator.runtime import directory as directories
+from mcp_platform.orchestrator.runtime.attending import PATIENCE_SECONDS, Attended, Tries
 from mcp_platform.orchestrator.runtime.directory import Directory
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp_types import CallToolResult
+    from mcp_types import CallToolResult, InputRequiredResult
 
 T = TypeVar("T")
 NEVER_AGAIN: Final = (CircuitOpen, UpstreamBusy)
@@ -47,13 +48,6 @@ class Progress(Protocol):
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
 
-@dataclass(slots=True)
-class Tries:
-    """How often it was tried, for the record."""
-
-    count: int = 0
-
-
 async def call_tool(
     tenant_id: UUID,
     *,
@@ -64,30 +58,60 @@ async def call_tool(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> Answer:
-    """Call a tool by the server's slug and the server's own name for it. `timeout` in seconds for all tries together; the server's without one.
+    """`attended`, with nobody who could be asked: a tool that wants to know something is told that nothing is said to it."""
+    answer = await attended(
+        tenant_id, server=server, tool=tool, arguments=arguments, asked=asked, progress=progress, timeout=timeout, person=None, resumed=None
+    )
+    assert isinstance(answer, Answer)
+    return answer
+
+
+async def attended(
+    tenant_id: UUID,
+    *,
+    server: str,
+    tool: str,
+    arguments: Mapping[str, Any],
+    asked: Asked,
+    person: Person | None,
+    resumed: Resumed | None,
+    progress: Progress | None = None,
+    timeout: float | None = None,
+) -> Answer | Wanted:
+    """Call a tool by the server's slug and the server's own name for it. `timeout` in seconds for all tries together, without the time that
+    `person` takes to answer; the server's without one. Wanted only for a person who is asked later, who then calls again with `resumed`.
 
     A tool that says that it has failed is an answer (`is_error`). Raises ServerNotFound, ServerDisabled, UpstreamToolNotFound, ToolDenied,
-    ToolNotApproved, ToolChanged, ToolGone, ArgumentsRefused, and what is Unavailable: UpstreamUnreachable, UpstreamTimedOut, UpstreamFailed,
-    CircuitOpen; UpstreamBusy. Nothing of the caller's credentials goes along.
+    ToolNotApproved, ToolChanged, ToolGone, ArgumentsRefused, QuestionGone, and what is Unavailable: UpstreamUnreachable, UpstreamTimedOut,
+    UpstreamFailed, CircuitOpen; UpstreamBusy. Nothing of the caller's credentials goes along.
     """
     directory = await directories.of(tenant_id)
     upstream = directory.server(server)
     entry = ledger.Entry(upstream, asked, kind=ServerCall.Kind.TOOL, name=tool, arguments=dict(arguments))
     tries = Tries()
+    attending = Attended(person, upstream, tries) if person is not None else None
     until = time.monotonic() + (timeout or upstream.timeout)
     try:
         approved = await _approved(directory, upstream, tool, until)
 
-        async def once(connection: Connection, left: float) -> "CallToolResult":
+        async def once(connection: Connection, left: float) -> "CallToolResult | InputRequiredResult":
             _is_still(connection, approved)
+            seconds = left + (PATIENCE_SECONDS if attending is not None else 0)
 
-            async def ask(client: "Client") -> "CallToolResult":
-                return await client.call_tool(approved.name, dict(arguments), read_timeout_seconds=left, progress_callback=progress)
+            async def ask(client: "Client") -> "CallToolResult | InputRequiredResult":
+                how: dict[str, Any] = {"read_timeout_seconds": seconds, "progress_callback": progress}
+                if attending is not None and attending.later:
+                    return await rounds.called(client, approved.name, arguments, resumed, how)
+                return await client.call_tool(approved.name, dict(arguments), **how)
 
-            return await connection.request(ask, timeout=left)
+            return await connection.request(ask, timeout=seconds, person=attending)
 
         repeatable = drift.may_repeat(approved.definition)
         result = await made(directory, upstream, once, repeatable=repeatable, timeout=until - time.monotonic(), tries=tries)
+        wanted = rounds.wanted(upstream, tool, result)
+        if wanted is not None:
+            entry.ended(ledger.Outcome.OK, attempts=tries.count)
+            return wanted
         answer = _answer(upstream, tool, result, entry)
         outcome = ledger.Outcome.TOOL_ERROR if answer.is_error else ledger.Outcome.OK
         entry.ended(outcome, result_bytes=_size(answer), attempts=tries.count)
@@ -99,6 +123,8 @@ async def call_tool(
         entry.ended(ledger.Outcome.CANCELLED, attempts=max(1, tries.count))
         raise
     finally:
+        if attending is not None:
+            attending.leave()
         await asyncio.shield(ledger.keep(entry, directory.policy))
 
 
@@ -113,17 +139,18 @@ async def made(
 ) -> T:
     """Connect and ask, again where that is harmless: when the request has certainly not arrived, or when it may be `repeatable`."""
     until = time.monotonic() + timeout
-    async with _place(upstream, until):
-        return await _repeated(directory, upstream, once, repeatable, until, tries or Tries())
+    tries = tries or Tries()
+    async with _place(upstream, until) as tries.limit:
+        return await _repeated(directory, upstream, once, repeatable, until, tries)
 
 
 @asynccontextmanager
-async def _place(upstream: Upstream, until: float) -> AsyncIterator[None]:
+async def _place(upstream: Upstream, until: float) -> AsyncIterator[asyncio.Timeout]:
     """A place at the server, left in time: connecting and listing have the server's own timeout, which may be longer than that of who asks."""
     with contact.pool().place(upstream):
         try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic()) + SLACK):
-                yield
+            async with asyncio.timeout(max(0.0, until - time.monotonic()) + SLACK) as limit:
+                yield limit
         except TimeoutError as late:
             raise UpstreamTimedOut(f"{upstream.slug} did not answer in time.", server=upstream.slug) from late
 
@@ -143,12 +170,12 @@ async def _repeated(
             return await _once(directory, upstream, once, until)
         except faults.SessionLost as fault:
             lost += 1  # it was started anew: the next connection begins a session
-            if lost > 1 or not (repeatable or fault.details.get("sent") is False):
+            if lost > 1 or not ((repeatable and not tries.asked) or fault.details.get("sent") is False):
                 raise
         except PlatformError as fault:
             wait = retries.pause(tries.count, random.random())  # noqa: S311  not about secrets
             over = tries.count > directory.policy.max_retries or time.monotonic() + wait >= until
-            if over or not _may_again(fault, repeatable):
+            if over or not _may_again(fault, repeatable and not tries.asked):
                 raise
             await asyncio.sleep(wait)
 
@@ -197,7 +224,7 @@ def _is_still(connection: Connection, approved: Approved) -> None:
         raise ToolChanged(f"{facts['server']} has changed {approved.name} since it was approved.", **facts)
 
 
-def _answer(upstream: Upstream, tool: str, result: "CallToolResult", entry: ledger.Entry) -> Answer:
+def _answer(upstream: Upstream, tool: str, result: Any, entry: ledger.Entry) -> Answer:
     told = cleaned(result.model_dump(by_alias=True, mode="json", exclude_none=True))
     return Answer(
         server=upstream.slug,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils import timezone
+
 from mcp_platform.orchestrator.core import routing
 from mcp_platform.orchestrator.core.types import Approved, Policy, Upstream
 from mcp_platform.orchestrator.errors import ServerDisabled, ServerNotFound, UpstreamToolNotFound
@@ -22,14 +24,15 @@ TENANTS_KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """`tools`: (server's slug, tool's name) -> what may be called, or None for what waits or was rejected. `secrets`: name -> version."""
+    """`tools`: (server's slug, tool's name) -> what may be called, or None for what waits or was rejected. `secrets`: name -> which
+    values are good."""
 
     tenant_slug: str
     allow_hosts: tuple[str, ...]
     servers: Mapping[str, Upstream]
     tools: Mapping[tuple[str, str], Approved | None]
     names: Mapping[str, tuple[str, str]]
-    secrets: Mapping[str, int]
+    secrets: Mapping[str, str]
     policy: Policy
 
     def server(self, slug: str) -> Upstream:
@@ -53,10 +56,11 @@ class Directory:
         return found
 
     def fingerprint(self, upstream: Upstream) -> str:
-        """Of what we show this server: another one when a secret was rotated, the definition changed, or the operator allows other hosts."""
+        """Of what we show this server: another one when a secret was rotated, when the time of the one before it is over, when the definition
+        changed, or when the operator allows other hosts."""
         how = upstream.authentication
         secret = str(how.get("secret", ""))
-        told = repr((sorted(how.items()), self.secrets.get(secret, 0), self.allow_hosts))
+        told = repr((sorted(how.items()), self.secrets.get(secret, ""), self.allow_hosts))
         return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -85,7 +89,7 @@ def load(tenant_id: UUID) -> Directory:
         servers={one.slug: one for one in servers.values()},
         tools={(servers[tool.server_id].slug, tool.name): _approved(tool) for tool in tools},
         names={tool.offered_name: (servers[tool.server_id].slug, tool.name) for tool in tools if tool.offered_name},
-        secrets=dict(Secret.objects.for_tenant(tenant_id).values_list("name", "version")),
+        secrets=_secrets(tenant_id),
         policy=_policy(row) if row else Policy(),
     )
     with _lock:
@@ -93,6 +97,12 @@ def load(tenant_id: UUID) -> Directory:
             _known.clear()
         _known[tenant_id] = (at, made)
     return made
+
+
+def _secrets(tenant_id: UUID) -> dict[str, str]:
+    now = timezone.now()
+    rows = Secret.objects.for_tenant(tenant_id).values_list("name", "version", "previous_until")
+    return {name: f"{version}+{version - 1}" if until is not None and until > now else f"{version}" for name, version, until in rows}
 
 
 def forget(tenant_id: UUID | None = None) -> None:

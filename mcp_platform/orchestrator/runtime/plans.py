@@ -39,21 +39,22 @@ def _none(_tenant: UUID, _how: Mapping[str, Any]) -> Members:
 
 
 def _bearer(tenant: UUID, how: Mapping[str, Any]) -> Members:
-    value = vault.resolve(tenant, how["secret"])
-    return {"headers": {"Authorization": f"Bearer {value}"}, "secret": value}
+    return _shown(tenant, how, "Authorization", "Bearer ")
 
 
 def _header(tenant: UUID, how: Mapping[str, Any]) -> Members:
-    value = vault.resolve(tenant, how["secret"])
-    return {"headers": {how["header"]: value}, "secret": value}
+    return _shown(tenant, how, how["header"])
+
+
+def _shown(tenant: UUID, how: Mapping[str, Any], header: str, before: str = "") -> Members:
+    values = vault.values(tenant, how["secret"])
+    return {"shown": tuple({header: f"{before}{value}"} for value in values), "secrets": values}
 
 
 def _client_credentials(tenant: UUID, how: Mapping[str, Any]) -> Members:
-    value = vault.resolve(tenant, how["secret"])
-    token = TokenRequest(
-        token_url=how["token_url"], client_id=how["client_id"], secret=value, scope=how.get("scope") or "", audience=how.get("audience") or ""
-    )
-    return {"token": token}
+    named = {name: how[name] for name in ("token_url", "client_id")}
+    more = {name: how.get(name) or "" for name in ("scope", "audience")}
+    return {"token": TokenRequest(**named, **more, secrets=vault.values(tenant, how["secret"]))}
 
 
 # The words of `authentication` -> what they mean. To add one: a row here and one in core.definition.

@@ -2,24 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from django.utils import timezone
-
-from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.orchestrator import store
-from mcp_platform.orchestrator.clients.connection import Connection
 from mcp_platform.orchestrator.core import freshness, routing
 from mcp_platform.orchestrator.core.types import Asked, Upstream
 from mcp_platform.orchestrator.core.words import cleaned
 from mcp_platform.orchestrator.errors import DomainUnknown, NoServerAvailable, ResourceFetchFailed
-from mcp_platform.orchestrator.models import ServerCall
-from mcp_platform.orchestrator.runtime import calls, contact, ledger, rows
+from mcp_platform.orchestrator.runtime import cached, contact, rows
 from mcp_platform.orchestrator.runtime import directory as directories
+from mcp_platform.orchestrator.runtime.cached import Read
 from mcp_platform.orchestrator.runtime.directory import Directory
 
 if TYPE_CHECKING:
@@ -44,16 +39,6 @@ class Found:
     resources: Mapping[str, Any]
     stale: bool = False
     failed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """One answer. `cached`: it was kept; `stale`: and is older than it should be."""
-
-    value: Any
-    fetched_at: datetime
-    cached: bool = False
-    stale: bool = False
 
 
 async def gather_all_resources(tenant_id: UUID, *, asked: Asked) -> tuple[dict[str, Found], dict[str, str]]:
@@ -115,7 +100,7 @@ async def read_resource(tenant_id: UUID, *, server: str, uri: str, asked: Asked)
 
 
 async def _of_server(directory: Directory, upstream: Upstream, asked: Asked, *, stale: bool = True) -> Found:
-    listed = await through_cache(directory, upstream, asked, method="resources/list", subject="", fetch=_list, stale=stale)
+    listed = await cached.read(directory, upstream, asked, method="resources/list", subject="", fetch=_list, stale=stale)
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(resource: Mapping[str, Any]) -> Read:
@@ -165,71 +150,8 @@ def _found(upstream: Upstream, resources: list[Mapping[str, Any]], reads: list[R
     )
 
 
-async def through_cache(
-    directory: Directory,
-    upstream: Upstream,
-    asked: Asked,
-    *,
-    method: str,
-    subject: str,
-    fetch: Callable[["Client", str], Awaitable[tuple[Any, freshness.Hint]]],
-    stale: bool = True,
-) -> Read:
-    """A kept answer while it is fresh, else the server's; an old one when the server fails and `stale` allows it."""
-
-    def look() -> store.Kept | None:
-        kept = store.read(upstream.tenant_id, upstream.id, actor=asked.actor, key=store.key_of(method, subject))
-        store.count(upstream.tenant_id, upstream.id, "hits" if kept is not None and kept.fresh else "misses")
-        return kept
-
-    kept = await rows.within(upstream.tenant_id, look)
-    if kept is not None and kept.fresh:
-        return Read(value=kept.value, fetched_at=kept.fetched_at, cached=True)
-    try:
-        return await _fetched(directory, upstream, asked, method, subject, fetch)
-    except PlatformError as fault:
-        if kept is None or not stale or fault.kind is not Kind.UNAVAILABLE:
-            raise
-        await rows.within(upstream.tenant_id, lambda: store.count(upstream.tenant_id, upstream.id, "stale"))
-        return Read(value=kept.value, fetched_at=kept.fetched_at, cached=True, stale=True)
-
-
-async def _fetched(
-    directory: Directory,
-    upstream: Upstream,
-    asked: Asked,
-    method: str,
-    subject: str,
-    fetch: Callable[["Client", str], Awaitable[tuple[Any, freshness.Hint]]],
-) -> Read:
-    kind = ServerCall.Kind.RESOURCE if subject else ServerCall.Kind.LISTING
-    entry = ledger.Entry(upstream, asked, kind=kind, name=subject or method)
-    tries = calls.Tries()
-
-    async def once(connection: Connection, left: float) -> tuple[Any, freshness.Hint]:
-        return await connection.request(lambda client: fetch(client, subject), timeout=left)
-
-    try:
-        value, hint = await calls.made(directory, upstream, once, repeatable=True, timeout=upstream.timeout, tries=tries)
-        entry.ended(ledger.Outcome.OK, attempts=tries.count, result_bytes=len(json.dumps(value)))
-    except PlatformError as fault:
-        entry.failed(fault, attempts=max(1, tries.count))
-        raise
-    except asyncio.CancelledError:
-        entry.ended(ledger.Outcome.CANCELLED, attempts=max(1, tries.count))
-        raise
-    finally:
-        await asyncio.shield(ledger.keep(entry, directory.policy))
-    now = timezone.now()
-    keeping = freshness.keeping(hint, actor=asked.actor, default_ttl=directory.policy.resource_cache_ttl, now=now)
-    await rows.within(
-        upstream.tenant_id, lambda: store.write(upstream.tenant_id, upstream.id, keeping=keeping, method=method, subject=subject, value=value)
-    )
-    return Read(value=value, fetched_at=now)
-
-
 async def _read(directory: Directory, upstream: Upstream, uri: str, asked: Asked, *, stale: bool = True) -> Read:
-    return await through_cache(directory, upstream, asked, method="resources/read", subject=uri, fetch=_contents, stale=stale)
+    return await cached.read(directory, upstream, asked, method="resources/read", subject=uri, fetch=_contents, stale=stale)
 
 
 async def _list(client: "Client", _subject: str) -> tuple[Any, freshness.Hint]:

@@ -2,7 +2,7 @@
 
 from mcp_platform.orchestrator.services.approvals import approve, approve_all, reject
 from mcp_platform.orchestrator.services.documents import Imported, as_yaml, export, import_document, read_yaml
-from mcp_platform.orchestrator.services.gateway import acall, call, use
+from mcp_platform.orchestrator.services.gateway import acall, attended, call, use
 from mcp_platform.orchestrator.services.offers import Offer, Offered, address_of, is_callable, offer, offered
 from mcp_platform.orchestrator.services.servers import (
     SERVER_DEFAULTS,
@@ -18,6 +18,7 @@ from mcp_platform.orchestrator.services.upkeep import (
     check,
     check_due,
     close,
+    conformity,
     forget_old,
     gather,
     initialize,
@@ -40,10 +41,12 @@ __all__ = [
     "approve",
     "approve_all",
     "as_yaml",
+    "attended",
     "call",
     "check",
     "check_due",
     "close",
+    "conformity",
     "delete_server",
     "delete_virtual_server",
     "export",

@@ -7,6 +7,7 @@ from typing import Any
 from mcp_platform.orchestrator import runtime
 from mcp_platform.orchestrator.core import arguments as checking
 from mcp_platform.orchestrator.core.answers import Answer
+from mcp_platform.orchestrator.core.asking import Person, Resumed, Wanted
 from mcp_platform.orchestrator.core.types import Asked
 from mcp_platform.orchestrator.errors import ArgumentsRefused
 from mcp_platform.orchestrator.runtime import calls, rows
@@ -14,19 +15,29 @@ from mcp_platform.orchestrator.services import offers
 from mcp_platform.tenancy.models import Tenant
 
 
-async def acall(
+async def acall(tenant: Tenant, *, virtual: str | None = None, name: str, arguments: Mapping[str, Any], asked: Asked, **how: Any) -> Answer:
+    """`attended`, with nobody who could be asked. Raises as that."""
+    answer = await attended(tenant, virtual=virtual, name=name, arguments=arguments, asked=asked, **how)
+    assert isinstance(answer, Answer)
+    return answer
+
+
+async def attended(
     tenant: Tenant,
     *,
     virtual: str | None = None,
     name: str,
     arguments: Mapping[str, Any],
     asked: Asked,
+    person: Person | None = None,
+    resumed: Resumed | None = None,
     seconds: float | None = None,
     progress: calls.Progress | None = None,
-) -> Answer:
+) -> Answer | Wanted:
     """For doors on an event loop: the call goes over a connection of this loop. `virtual` is the address's virtual server, None for /mcp.
 
-    The caller has `offers.SCOPE`. Raises VirtualServerNotFound, UpstreamToolNotFound, ArgumentsRefused, and what `calls.call_tool` raises.
+    `person` is asked what the server wants to know; `resumed`: they have been asked by the result of the call before.
+    The caller has `offers.SCOPE`. Raises VirtualServerNotFound, UpstreamToolNotFound, ArgumentsRefused, and what `calls.attended` raises.
     """
     found = offers.recall(tenant, virtual)
     if found is None:
@@ -34,7 +45,8 @@ async def acall(
     tool = offers.find(tenant, virtual, name)
     await asyncio.to_thread(_check, tool, arguments)  # how long it takes is up to somebody else's schema
     via = Asked(actor=asked.actor, via=asked.via or f"virtual:{tool.via}", correlation_id=asked.correlation_id)
-    return await calls.call_tool(tenant.pk, server=tool.server, tool=tool.tool, arguments=arguments, asked=via, progress=progress, timeout=seconds)
+    how: dict[str, Any] = {"asked": via, "person": person, "resumed": resumed, "progress": progress, "timeout": seconds}
+    return await calls.attended(tenant.pk, server=tool.server, tool=tool.tool, arguments=arguments, **how)
 
 
 def call(

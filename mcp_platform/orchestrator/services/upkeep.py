@@ -12,11 +12,13 @@ from django.utils import timezone
 from mcp_platform import observability
 from mcp_platform.errors import PlatformError
 from mcp_platform.orchestrator import queries, runtime, store
+from mcp_platform.orchestrator.core.conformity import Conformity
 from mcp_platform.orchestrator.models import RemoteServer, ServerCall
 from mcp_platform.orchestrator.runtime import Asked
 from mcp_platform.orchestrator.services import offers
 from mcp_platform.orchestrator.services.servers import settings_as_dict
 from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import By, actor_of, audit
 
 log = observability.logger(__name__)
@@ -29,6 +31,14 @@ def check(tenant: Tenant, *, slug: str) -> RemoteServer:
     runtime.wait(runtime.check(tenant.pk, server=slug, insist=True))
     offers.forget(tenant)
     return queries.server(tenant, slug)
+
+
+def conformity(tenant: Tenant, *, slug: str, by: Principal) -> Conformity:
+    """Ask one server now whether it keeps to the protocol; on record as one call. None of its tools is called.
+
+    Raises ServerNotFound, ServerDisabled, and what connecting raises.
+    """
+    return runtime.wait(runtime.probe(tenant.pk, server=slug, asked=Asked(actor=by.actor, via="conformity")))
 
 
 def initialize(tenant: Tenant) -> dict[str, Any]:
