@@ -79,9 +79,3 @@ class ReportTooLarge(errors.Invalid):
     """There are more findings than a report can hold; report on fewer buildings, or put the worst right first."""
 
     code = "REPORT_TOO_LARGE"
-
-
-class ReportsBusy(errors.Busy):
-    """Another large report is being composed; ask again in a moment."""
-
-    code = "REPORTS_BUSY"

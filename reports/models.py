@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import datetime
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -80,9 +81,9 @@ def _token() -> str:
 
 
 class Report(TenantModel):
-    """One report of one revision. `document` is frozen when it is asked for: whatever is rendered later says the same.
+    """One report of one revision. `document` is frozen once, by the worker that takes it up first: whatever is rendered later says the same.
 
-    `wish` says what it was asked about, so that it can be asked for again.
+    `wish` says what it was asked about and `head` how, so that it can be frozen, and asked for again.
     """
 
     class State(models.TextChoices):
@@ -101,6 +102,7 @@ class Report(TenantModel):
         max_length=160, blank=True, default="", db_default="", help_text="Reports of a kind about the same may supersede one another"
     )
     wish = models.JSONField(default=dict, db_default={}, help_text="What it is about: {project, since, until}, {base, run}, {flow, …}")
+    head = models.JSONField(default=dict, db_default={}, help_text="What the document begins with: {sections, locale}")
     # What was issued goes with its tenant only.
     building = models.ForeignKey(Building, null=True, on_delete=models.RESTRICT, related_name="reports")
     project = models.ForeignKey(Project, null=True, on_delete=models.RESTRICT, related_name="reports")
@@ -109,8 +111,9 @@ class Report(TenantModel):
     title = models.CharField(max_length=300)
     formats = models.JSONField(default=list)
     look = models.JSONField(default=dict, help_text="The branding as it was, its logo by file")
-    document = models.BinaryField(help_text="zlib of the canonical JSON")
-    content_sha256 = models.CharField(max_length=64)
+    document = models.BinaryField(help_text="zlib of the canonical JSON; empty until it is frozen")
+    content_sha256 = models.CharField(max_length=64, blank=True)
+    frozen_at = models.DateTimeField(null=True, help_text="The moment whose rows the document tells")
     verify_token = models.CharField(max_length=48, unique=True, default=_token)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     problem = models.JSONField(default=dict)
@@ -131,6 +134,15 @@ class Report(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.number} rev. {self.revision}"
+
+    @property
+    def is_frozen(self) -> bool:
+        return bool(self.content_sha256)
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The moment whose rows it tells; None until they were read. Once documents were frozen when they were asked for."""
+        return self.frozen_at or (self.created_at if self.is_frozen else None)
 
 
 class ReportCounter(TenantModel):

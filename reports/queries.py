@@ -100,7 +100,7 @@ def verified(token: str, sha256: str = "") -> tuple[Report, str] | None:
     matching = FileHash.objects.filter(sha256=sha256, report__number=found.number, tenant_id=found.tenant_id).select_related("report").first()
     if matching is not None:
         return matching.report, matching.format
-    same = revisions(found.tenant, found.number).filter(content_sha256=sha256).first()
+    same = revisions(found.tenant, found.number).filter(content_sha256=sha256).first() if sha256 else None
     return (same, "content") if same is not None else (found, "")
 
 

@@ -171,7 +171,7 @@ TOOLS: Final[tuple[Tool | ResourceTemplate | Prompt, ...]] = (
     Tool(
         name="reports.request",
         title="Ask for a report",
-        description="Freezes what a report is about as it is now, and has it made. Ask reports.status until its state is ready; then its "
+        description="Has a report made of what it is about, as it is when the work begins. Ask reports.status until its state is ready; then its "
         "files are resources. about: {run} for kind run, {project} for project, {project, since, until} for period, {base, run} "
         "for comparison; ids, and days as 2026-12-31.",
         scope="reports:write",

@@ -4,18 +4,15 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.template.loader import render_to_string
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mcp_platform.admin_base import badge, pretty
-from mcp_platform.operations import events, services
+from mcp_platform.operations import services
 from mcp_platform.operations.models import Operation
+from mcp_platform.operations.pages import VARIANTS, bar, live, told
 from mcp_platform.tenancy.pages import TenantPage, may, principal
-
-VARIANTS = {"queued": "info", "running": "info", "succeeded": "success", "failed": "danger", "cancelled": "warning"}
 
 
 @admin.register(Operation)
@@ -53,7 +50,7 @@ class OperationPage(TenantPage):
             title=row.title,
             object=row,
             variant=VARIANTS[row.status],
-            live=_live(row),
+            live=live(row),
             result=pretty(row.result) if row.result is not None else "",
             opens=opens,
             may_cancel=row.is_open and not row.cancel_asked and may(request, "operations:cancel", row.tenant_id),
@@ -70,7 +67,7 @@ class OperationPage(TenantPage):
 
     def progress_json(self, request: HttpRequest, pk: Any) -> HttpResponse:
         row = self._shown(request, pk)
-        return JsonResponse({**events.shown(row), "open": row.is_open, "html": _live(row)}, headers={"Cache-Control": "no-store"})
+        return told(row)
 
     def cancel_button(self, request: HttpRequest, pk: Any) -> HttpResponse:
         row = self._shown(request, pk)
@@ -87,17 +84,3 @@ class OperationPage(TenantPage):
         if known is None or not may(request, known.reads, row.tenant_id):
             raise Http404("There is no such operation.")
         return row
-
-
-def bar(row: Operation) -> SafeString:
-    percent = row.percent
-    told = f"{row.done} of {row.total}" if row.total else ""
-    width = percent if percent is not None else 0
-    return format_html(
-        '<span class="mcp-progress {}" title="{}"><span style="width: {}%"></span></span> <span class="mcp-faint">{}</span>',
-        row.status, row.phase, width, told,
-    )  # fmt: skip
-
-
-def _live(row: Operation) -> str:
-    return render_to_string("operations/live.html", {"object": row, "variant": VARIANTS[row.status], "bar": bar(row)})

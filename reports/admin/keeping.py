@@ -35,6 +35,10 @@ class CertificateForm(ServiceForm):
 
 @admin.register(SigningCertificate)
 class CertificatePage(TenantPage):
+    empty_icon = "signature"
+    empty_says = (
+        "PDFs are not signed yet. With a certificate (PKCS #12) every one is, so that a reader sees who has made it and that nothing was changed."
+    )
     permissions: ClassVar = {"view": "reports:read", "add": "reports:manage", "delete": "reports:manage"}
     form = CertificateForm
     change_form_template = "reports/certificate.html"
@@ -100,6 +104,8 @@ class CertificatePage(TenantPage):
 
 @admin.register(ReportPolicy)
 class PolicyPage(TenantPage):
+    empty_icon = "inventory_2"
+    empty_says = "Reports are kept for ever, and letters carry links. A policy says how long instead, and what letters carry."
     permissions: ClassVar = {"view": "reports:read", "add": "reports:manage", "change": "reports:manage"}
     form = ServiceForm
     fields = keeping.FIELDS

@@ -14,7 +14,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from mcp_platform.admin_base import ServiceForm, badge
 from mcp_platform.errors import PlatformError
-from mcp_platform.operations import pages as operation_pages
+from mcp_platform.operations import pages as operations
 from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy.pages import TenantPage, chosen_tenant, in_view, principal, tenants
 from reports import queries
@@ -33,6 +33,8 @@ VARIANTS = {"ready": "success", "failed": "danger", "queued": "", "rendering": "
 
 @admin.register(Report)
 class ReportPage(Asking):
+    empty_icon = "description"
+    empty_says = "No report has been asked for yet. There are some of checks, projects, periods, conversations and experiments, in six formats."
     permissions: ClassVar = {"view": "reports:read"}
     list_display = ("what", "state_shown", "made", "downloads")
     list_select_related = ("tenant", "building", "building__project")
@@ -82,6 +84,7 @@ class ReportPage(Asking):
             page("of/<uuid:building_id>/", self.ask, "ask"),
             page("new/", self.new, "new"),
             page("<uuid:pk>/preview/", xframe_options_sameorigin(self.preview), "preview"),
+            page("<uuid:pk>/progress/", self.progress, "progress"),
             page("<uuid:pk>/again/", self.again, "again"),
             page("<uuid:pk>/revise/", self.revise, "revise"),
             page("<uuid:pk>/remove/", self.remove, "remove"),
@@ -92,7 +95,6 @@ class ReportPage(Asking):
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         found = self._one(request, object_id)
         by = principal(request, found.tenant)
-        operation = Operation.objects.for_tenant(found.tenant).filter(pk=found.operation_id).first() if found.operation_id else None
         return self.show(
             request,
             "reports/report.html",
@@ -105,7 +107,7 @@ class ReportPage(Asking):
             again_url=self.to("again", found.pk),
             revise_url=self.to("revise", found.pk),
             remove_url=self.to("remove", found.pk),
-            progress_url=operation_pages.url(operation) if operation is not None else "",
+            progress=self._progress(found),
             verify_url=reading.verify_url(found),
             revisions=queries.revisions(found.tenant, found.number).filter(deleted_at=None),
             is_kept=found.state != Report.State.EXPIRED,
@@ -138,15 +140,32 @@ class ReportPage(Asking):
         if last is None:
             messages.error(request, "There is nothing to report yet: the building has not been checked.")
             return HttpResponseRedirect(reverse("admin:validation_finding_board", args=(building_id,)))
-        made = making.request(building.tenant, run_id=last.pk, formats=FORMATS_OF["run"], by=by)
-        return self.perform(request, lambda: None, done=f"{made} is being made.", to=self.to("change", made.pk))
+        try:
+            made = making.request(building.tenant, run_id=last.pk, formats=FORMATS_OF["run"], by=by)
+        except PlatformError as fault:
+            messages.error(request, fault.message)
+            return HttpResponseRedirect(reverse("admin:validation_finding_board", args=(building_id,)))
+        return self.done(request, made)
 
     def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         found = self._one(request, pk, "GET")
-        if found.state == Report.State.EXPIRED:
-            raise Http404("The report is not kept any more.")
+        if found.state == Report.State.EXPIRED or not found.is_frozen:
+            raise Http404("There is nothing to show: what it says is not kept any more, or has not been gathered yet.")
         text = as_html(reading.document_of(found), content_sha256=found.content_sha256, verify_url=reading.verify_url(found), brand=found.look)
         return HttpResponse(text, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"})
+
+    def progress(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """What the page asks for while its files are being made."""
+        operation = _operation(self._one(request, pk, "GET"))
+        if operation is None:
+            raise Http404("Nothing is being made.")
+        return operations.told(operation)
+
+    def _progress(self, found: Report) -> dict[str, Any]:
+        operation = _operation(found)
+        if operation is None or not operation.is_open:
+            return {}
+        return {"live": operations.live(operation), "asked": self.to("progress", found.pk)}
 
     def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         found = self._one(request, pk, "POST")
@@ -181,6 +200,12 @@ class ReportPage(Asking):
         return sent(handing_out.download(found.tenant, report_id=pk, name=name, by=principal(request, found.tenant)))
 
 
+def _operation(found: Report) -> Operation | None:
+    rows = Operation.objects.for_tenant(found.tenant)
+    operation: Operation | None = rows.filter(pk=found.operation_id).first() if found.operation_id else None
+    return operation
+
+
 class LookPage(TenantPage):
     """`saves` and `deletes` are services of reports.services.looks."""
 
@@ -200,6 +225,8 @@ class LookPage(TenantPage):
 
 @admin.register(Branding)
 class BrandingPage(LookPage):
+    empty_icon = "palette"
+    empty_says = "Reports look plain until they have a name, a colour and a logo of yours."
     saves, deletes = looks.save_branding, looks.delete_branding
     fields = looks.BRANDING_FIELDS
     list_display = ("name", "is_default", "locale", "paper")
@@ -208,6 +235,8 @@ class BrandingPage(LookPage):
 
 @admin.register(ReportTemplate)
 class TemplatePage(LookPage):
+    empty_icon = "dashboard_customize"
+    empty_says = "Reports have all sections of their kind until a template chooses among them."
     saves, deletes = looks.save_template, looks.delete_template
     fields = looks.TEMPLATE_FIELDS
     list_display = ("name", "branding", "updated_at")

@@ -69,6 +69,8 @@ def subjects(tenant: Tenant | None) -> list[Any]:
 
 @admin.register(ReportSchedule)
 class SchedulePage(LookPage):
+    empty_icon = "event_repeat"
+    empty_says = "Nothing is reported by itself yet. A schedule makes the same report every week or month and writes to its readers."
     saves, deletes = scheduling.save_schedule, scheduling.delete_schedule
     form = ServiceForm
     fields = scheduling.FIELDS

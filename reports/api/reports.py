@@ -57,7 +57,8 @@ class ComplianceReportSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Report.State.choices)
     problem = serializers.JSONField()
     formats = serializers.ListField(child=serializers.CharField())
-    content_sha256 = serializers.CharField()
+    content_sha256 = serializers.CharField(help_text="Of the frozen document; empty until a worker has read the rows")
+    as_of = serializers.DateTimeField(allow_null=True, help_text="The moment whose rows it tells; null until a worker has read them")
     verify_url = serializers.SerializerMethodField()
     requested_by = serializers.CharField()
     operation = serializers.UUIDField(source="operation_id", allow_null=True)
@@ -140,7 +141,7 @@ class ReportsView(GenericAPIView[Any]):
 
     @extend_schema(operation_id="report_request", request=ReportRequestSerializer, responses={202: ComplianceReportSerializer, **NOT_DONE})
     def post(self, request: Request) -> Response:
-        """Ask for a report. What it says is frozen now; a worker makes the files: `operation` tells how far it is."""
+        """Ask for a report. A worker freezes what it says, as things are at one moment (`as_of`), and makes its files; `operation` tells how far."""
         by = principal_of(request)
         given = check_body(request.data, ReportRequestSerializer)
         about = {name: given.pop(name) for name in ABOUT if name in given}
@@ -170,7 +171,7 @@ class AgainView(APIView):
 
     @extend_schema(operation_id="report_render", request=None, responses={202: ComplianceReportSerializer})
     def post(self, request: Request, report_id: UUID) -> Response:
-        """Make the files again from the same frozen document."""
+        """Make the files again from the same frozen document; what failed before it was frozen is frozen now."""
         by = principal_of(request)
         reading.require_readable(by, queries.report(by.tenant, report_id).kind)
         return Response(ComplianceReportSerializer(making.render_again(by.tenant, report_id=report_id, by=by)).data, status=202)

@@ -1,4 +1,4 @@
-"""The one document that every format of a report is made of: JSON, frozen when the report is asked for.
+"""The one document that every format of a report is made of: JSON, frozen once.
 
 `compose` takes what the services have gathered and adds everything that can be computed, so that no renderer counts for itself and the numbers of
 all formats agree. Values are SI; the texts beside them (`required_text`…) are in the units and the locale of the jurisdiction.
@@ -30,7 +30,7 @@ def compose(gathered: Mapping[str, Json]) -> dict[str, Json]:
     return {
         "format": FORMAT,
         **{name: gathered[name] for name in HEAD},
-        "issued_at": gathered.get("issued_at", ""),
+        **moments(gathered),
         "summary": {
             "score": gathered["score"],
             "coverage": gathered["coverage"],
@@ -51,6 +51,11 @@ def compose(gathered: Mapping[str, Json]) -> dict[str, Json]:
         "elements": indexed(gathered["elements"], findings),
         **{name: gathered[name] for name in TAIL},
     }
+
+
+def moments(gathered: Mapping[str, Json]) -> dict[str, str]:
+    """asked_at: of the request. as_of: of the rows that can change, such as waivers. issued_at: of the document. made_at is that of its subject."""
+    return {name: gathered.get(name, "") for name in ("asked_at", "as_of", "issued_at")}
 
 
 HEAD: Final = (

@@ -12,6 +12,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "{shown} von {total} Zeilen sind hier gezeigt. Alle stehen in der Anlage {attachment}.",
     ),
     "as_of": ("As of", "Stand vom"),
+    "asked_at": ("Asked for", "Angefordert am"),
     "issued": ("Issued", "Ausgestellt am"),
     "when": ("When", "Wann"),
     "date_signed": ("Date", "Datum"),

@@ -1,24 +1,39 @@
 """What a report of conversations says: the numbers of a flow over some days, and those of as many days before."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from conversations.analytics import queries
 from conversations.analytics.queries import View
+from flows.models import Flow
 from mcp_platform.tenancy.models import Tenant
 from reports.gathering import reading
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Gathered, Subject
 
 Json = Any
 
 
-def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+def find(tenant: Tenant, wish: Mapping[str, str]) -> Subject:
     """Of {flow, since, until} and perhaps {version, environment, channel}; days are UTC. Raises FlowNotFound, SchemaError."""
+    flow, since, until = _named(tenant, wish)
+    reading.number_of(wish, "version")
+    return Subject(title=_title(flow, since, until), key=f"flow:{flow.flow_id}:{since}:{until}"[:160])
+
+
+def _named(tenant: Tenant, wish: Mapping[str, str]) -> tuple[Flow, date, date]:
     if not wish.get("flow"):
         raise reading.wrong("flow", wish, "the id of a flow")
-    flow = queries.flow(tenant, wish["flow"])
-    since, until = reading.days_of(wish)
+    return queries.flow(tenant, wish["flow"]), *reading.days_of(wish)
+
+
+def _title(flow: Flow, since: date, until: date) -> str:
+    return f"{flow.name}, {since} – {until}"
+
+
+def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+    """Raises what `find` raises."""
+    flow, since, until = _named(tenant, wish)
     version = reading.number_of(wish, "version")
     view = View(since=since, until=until, version=version, environment=wish.get("environment", ""), channel=wish.get("channel", ""))
     length = until - since + timedelta(days=1)
@@ -40,5 +55,4 @@ def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
         "funnel": queries.funnel(tenant, flow, view),
         "versions": queries.by_version(tenant, flow, view),
     }
-    subject = f"flow:{flow.flow_id}:{since}:{until}"
-    return Gathered(title=f"{flow.name}, {since} – {until}", subject=subject[:160], body=body)
+    return Gathered(title=_title(flow, since, until), body=body)

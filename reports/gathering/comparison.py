@@ -6,7 +6,7 @@ from typing import Any
 from mcp_platform.tenancy.models import Tenant
 from reports.core import document as documents
 from reports.gathering import failures, reading, run
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Gathered, Subject
 from validation.core.rules import Parameter
 from validation.models import ValidationRun
 from validation.services import rulebook
@@ -15,13 +15,24 @@ from validation.services.evaluating import unpacked
 Json = Any
 
 
-def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+def find(tenant: Tenant, wish: Mapping[str, str]) -> Subject:
     """Of {base, run}. Raises RunNotFound, RunNotDone, SchemaError."""
-    before = run.named(tenant, reading.uuid_of(wish, "base"))
-    after = run.named(tenant, reading.uuid_of(wish, "run"))
+    before, after = _sides(tenant, wish, whole=False)
+    return Subject(title=run.title_of(after), key=f"building:{after.building_id}:{before.pk}", building=after.building, run=after)
+
+
+def _sides(tenant: Tenant, wish: Mapping[str, str], *, whole: bool) -> tuple[ValidationRun, ValidationRun]:
+    before = run.named(tenant, reading.uuid_of(wish, "base"), whole=whole)
+    after = run.named(tenant, reading.uuid_of(wish, "run"), whole=whole)
+    if before.building_id != after.building_id:
+        raise reading.wrong("base", wish, f"a check of the same building, {after.building}")
+    return before, after
+
+
+def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+    """Raises what `find` raises, and ReportTooLarge."""
+    before, after = _sides(tenant, wish, whole=True)
     building = after.building
-    if before.building_id != building.pk:
-        raise reading.wrong("base", wish, f"a check of the same building, {building}")
     was, now = failures.failures(before), failures.failures(after)
     about = failures.rules(before, after)
     both = sorted(was.keys() & now.keys())
@@ -45,9 +56,7 @@ def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
         ],
         "unchanged": len(both) - len(changed),
     }
-    title = f"{building.project.name}, {building.name}"
-    subject = f"building:{building.pk}:{before.pk}"
-    return Gathered(title=title, subject=subject, body=body, made_at=after.finished_at, building=building, run=after)
+    return Gathered(title=run.title_of(after), body=body, made_at=after.finished_at)
 
 
 def _side(one: ValidationRun) -> dict[str, Json]:

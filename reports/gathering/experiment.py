@@ -7,7 +7,7 @@ from experiments import queries, services
 from experiments.models import Decision, Experiment
 from mcp_platform.tenancy.models import Tenant
 from reports.gathering import reading
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Gathered, Subject
 
 Json = Any
 PLAN = (
@@ -16,11 +16,21 @@ PLAN = (
 )
 
 
-def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+def find(tenant: Tenant, wish: Mapping[str, str]) -> Subject:
     """Of {experiment}, its key or id. Raises ExperimentNotFound, SchemaError."""
+    row = _named(tenant, wish)
+    return Subject(title=row.name or row.key, key=f"experiment:{row.pk}")
+
+
+def _named(tenant: Tenant, wish: Mapping[str, str]) -> Experiment:
     if not wish.get("experiment"):
         raise reading.wrong("experiment", wish, "the key or the id of an experiment")
-    row = queries.experiment(tenant, wish["experiment"])
+    return queries.experiment(tenant, wish["experiment"])
+
+
+def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+    """Raises what `find` raises."""
+    row = _named(tenant, wish)
     broken = services.verify_decisions(row)
     body = {
         "units": "metric",
@@ -45,7 +55,7 @@ def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
             for one in row.metrics.all()
         ],
     }
-    return Gathered(title=row.name or row.key, subject=f"experiment:{row.pk}", body=body)
+    return Gathered(title=row.name or row.key, body=body)
 
 
 def _plan(row: Experiment) -> dict[str, Json]:

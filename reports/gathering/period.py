@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 
 from mcp_platform.tenancy.models import Tenant
 from reports.gathering import failures, project, reading, run
-from reports.gathering.gathered import Gathered
-from validation.models import Building, Finding, FindingNote, ModelRevision, ValidationRun, Waiver
+from reports.gathering.gathered import Gathered, Subject
+from validation.models import Building, Finding, FindingNote, ModelRevision, Project, ValidationRun, Waiver
 
 Json = Any
 
@@ -27,8 +27,15 @@ class Span:
     until: date
 
 
-def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+def find(tenant: Tenant, wish: Mapping[str, str]) -> Subject:
     """Of {project, since, until}. Raises ProjectNotFound, SchemaError."""
+    found = project.named(tenant, reading.uuid_of(wish, "project"))
+    since, until = reading.days_of(wish)
+    return Subject(title=_title(found, since, until), key=f"project:{found.pk}:{since}:{until}", project=found)
+
+
+def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+    """Raises what `find` raises, and ReportTooLarge."""
     found = project.named(tenant, reading.uuid_of(wish, "project"))
     since, until = reading.days_of(wish)
     zone = ZoneInfo(found.jurisdiction.timezone)
@@ -42,8 +49,11 @@ def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
         "time_zone": found.jurisdiction.timezone,
         "buildings": [_building(tenant, one, span) for one in project.buildings(tenant, found)],
     }
-    title = f"{found.name}, {since} – {until}"
-    return Gathered(title=title, subject=f"project:{found.pk}:{since}:{until}", body=body, project=found)
+    return Gathered(title=_title(found, since, until), body=body)
+
+
+def _title(found: Project, since: date, until: date) -> str:
+    return f"{found.name}, {since} – {until}"
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -9,15 +9,21 @@ from django.utils import timezone
 
 from mcp_platform.tenancy.models import Tenant
 from reports.gathering import reading, run
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Gathered, Subject
 from validation.errors import ProjectNotFound
 from validation.models import Building, Project, ValidationRun
 
 Json = Any
 
 
-def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+def find(tenant: Tenant, wish: Mapping[str, str]) -> Subject:
     """Of {project}. Raises ProjectNotFound, SchemaError."""
+    project = named(tenant, reading.uuid_of(wish, "project"))
+    return Subject(title=project.name, key=f"project:{project.pk}", project=project)
+
+
+def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
+    """Raises what `find` raises, and ReportTooLarge."""
     project = named(tenant, reading.uuid_of(wish, "project"))
     checks, unchecked = [], []
     for building in buildings(tenant, project):
@@ -34,7 +40,7 @@ def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
         "unchecked": unchecked,
         "checks": checks,
     }
-    return Gathered(title=project.name, subject=f"project:{project.pk}", body=body, project=project)
+    return Gathered(title=project.name, body=body)
 
 
 def named(tenant: Tenant, project_id: UUID) -> Project:

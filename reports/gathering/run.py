@@ -13,7 +13,7 @@ from reports.core import plans
 from reports.core.document import RANK
 from reports.errors import RunNotDone
 from reports.gathering import reading
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Gathered, Subject
 from validation.core import plan, score
 from validation.core.units import pair, shown
 from validation.errors import RunNotFound
@@ -28,17 +28,27 @@ MOST_PLANS: Final = 24
 EVIDENCE_SHOWN: Final = 3
 
 
+def find(tenant: Tenant, wish: Mapping[str, str]) -> Subject:
+    """Of {run}. Raises RunNotFound, RunNotDone, ReportTooLarge, SchemaError."""
+    run = named(tenant, reading.uuid_of(wish, "run"), whole=False)
+    reading.require_few(run.counts.get("by_outcome", {}).get("fail", 0))
+    return Subject(title=title_of(run), key=f"building:{run.building_id}", building=run.building, run=run)
+
+
 def gather(tenant: Tenant, wish: Mapping[str, str], _locale: str) -> Gathered:
-    """Of {run}. Raises RunNotFound, RunNotDone, SchemaError."""
+    """Raises what `find` raises."""
     run = named(tenant, reading.uuid_of(wish, "run"))
-    building = run.building
-    title = f"{building.project.name}, {building.name}"
-    return Gathered(title=title, subject=f"building:{building.pk}", body=of_run(tenant, run), made_at=run.finished_at, building=building, run=run)
+    return Gathered(title=title_of(run), body=of_run(tenant, run), made_at=run.finished_at)
 
 
-def named(tenant: Tenant, run_id: UUID) -> ValidationRun:
-    """With all of it. Raises RunNotFound, RunNotDone."""
+def title_of(run: ValidationRun) -> str:
+    return f"{run.building.project.name}, {run.building.name}"
+
+
+def named(tenant: Tenant, run_id: UUID, *, whole: bool = True) -> ValidationRun:
+    """Not `whole`: without what is large. Raises RunNotFound, RunNotDone."""
     rows = ValidationRun.objects.for_tenant(tenant).select_related("building__project__jurisdiction", "revision")
+    rows = rows if whole else rows.defer("passes", "results", "basis")
     run: ValidationRun | None = rows.filter(pk=run_id, is_what_if=False).first()
     if run is None:
         raise RunNotFound(run=str(run_id))
@@ -89,7 +99,7 @@ def of_run(tenant: Tenant, run: ValidationRun, *, drawn: bool = True) -> dict[st
 
 
 def _status(run: ValidationRun, findings: Iterable[Mapping[str, Json]]) -> str:
-    """By the waivers of the day on which the report is asked for: they are what it lists."""
+    """By the waivers of the day on which the report is frozen: they are what it lists."""
     critical = sum(one["severity"] == "critical" and not one["waiver"] for one in findings)
     partial = run.revision is not None and run.revision.state == "partial"
     return score.status_of(critical, run.coverage, run.building.project.coverage_threshold, partial=partial).value

@@ -8,12 +8,21 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import By
 from reports.gathering import analytics, comparison, experiment, period, project, run
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Gathered, Subject
 from reports.models import Report
 from validation.models import ValidationRun
 
 Wish = Mapping[str, str]
+Find = Callable[[Tenant, Wish], Subject]
 Gather = Callable[[Tenant, Wish, str], Gathered]
+FIND: Final[Mapping[str, Find]] = {
+    "run": run.find,
+    "project": project.find,
+    "period": period.find,
+    "comparison": comparison.find,
+    "analytics": analytics.find,
+    "experiment": experiment.find,
+}
 GATHER: Final[Mapping[str, Gather]] = {
     "run": run.gather,
     "project": project.gather,
@@ -25,10 +34,15 @@ GATHER: Final[Mapping[str, Gather]] = {
 READS: Final = {"analytics": "metrics:read", "experiment": "experiments:read"}  # what one must be able to see to report on it
 
 
-def gather(tenant: Tenant, *, kind: str, wish: Wish, locale: str, by: By) -> Gathered:
-    """Raises Denied, and what the kind's gatherer raises."""
+def find(tenant: Tenant, *, kind: str, wish: Wish, by: By) -> Subject:
+    """What is asked about, in a few queries however large it is. Raises Denied, and what the kind's finder raises."""
     if isinstance(by, Principal) and kind in READS:
         by.require(READS[kind])
+    return FIND[kind](tenant, wish)
+
+
+def gather(tenant: Tenant, *, kind: str, wish: Wish, locale: str) -> Gathered:
+    """All of its rows, for a worker; whether they may be read was judged when it was asked for. Raises what the kind's gatherer raises."""
     return GATHER[kind](tenant, wish, locale)
 
 

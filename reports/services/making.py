@@ -1,10 +1,6 @@
-"""From the wish to the files: the document is frozen when it is asked for, rendered by a worker, and rendered again with the same result."""
+"""From the wish to the job: what is asked for is found and numbered at once; a worker freezes and renders it, and renders it again the same."""
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import BoundedSemaphore
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,24 +14,19 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
 from mcp_platform.tenancy.services.trail import user_of
 from reports import queries
-from reports.core import document as documents
-from reports.core import kinds
 from reports.core.sections import FORMATS_OF, SECTIONS_OF
-from reports.errors import ReportNotReady, ReportsBusy
+from reports.errors import ReportNotReady
 from reports.gathering import subjects
-from reports.gathering.gathered import Gathered
 from reports.models import Branding, Occasion, Report, ReportCounter, ReportFile
 from reports.services import passwords, reading, wishes
 
 KIND: Final = "reports.render"
-FREEZING: Final = BoundedSemaphore(1)  # of this process
-PATIENCE_SECONDS: Final = 30.0
 State = Report.State
 ENDED: Final = (State.READY, State.FAILED)
 NOTHING: Final[Mapping[str, Any]] = {  # what is left of a report that was deleted
     "state": State.EXPIRED,
     **dict.fromkeys(("title", "subject", "sealed_password"), ""),
-    **{name: {} for name in ("wish", "look", "problem")},
+    **{name: {} for name in ("wish", "head", "look", "problem")},
     **dict.fromkeys(("building", "project", "run", "template", "user", "occasion")),
     "document": b"",
     "notify": [],
@@ -58,14 +49,14 @@ def request(
     password: str = "",
     occasion: Occasion | None = None,
 ) -> Report:
-    """Freeze the document of what is asked about and queue its rendering. `run_id` is short for the kind "run" and about {"run": …}.
+    """Number it and queue its making: at once, however large it is. `run_id` is short for the kind "run" and about {"run": …}.
 
     about: run {run}, project {project}, period {project, since, until}, comparison {base, run}, analytics {flow, since, until, version,
     environment, channel}, experiment {experiment}; ids as UUID or text, days as date or text, both included.
     notify: addresses that get a letter when it is ready. password: the PDF is encrypted with it, and what it carries too.
     occasion: has one report about each subject; asked for again, that one is the answer.
     Raises RunNotFound, RunNotDone, ProjectNotFound, FlowNotFound…, TemplateNotFound, ReportNotFound, Denied, SchemaError (what is missing or wrong),
-    ReportTooLarge, ReportsBusy.
+    ReportTooLarge where a count tells. What is found only while its rows are read is the problem of the report.
     """
     template = queries.template(tenant, template_id) if template_id else None
     look = queries.branding_for(tenant, template)
@@ -74,25 +65,34 @@ def request(
     shown = wishes.known("sections", sections or (template.sections if template else ()) or SECTIONS_OF.get(kind, ()), SECTIONS_OF, kind)
     wishes.require_same_kind(kind, template)
     wish = wishes.kept(about if about is not None else {"run": run_id})
-    said = locale or (look.locale if look else "en")
-    with _one_at_a_time():
-        found = subjects.gather(tenant, kind=kind, wish=wish, locale=said, by=by)
-        wishes.require_same_subject(kind, found, before)
-        head = {"kind": kind, "sections": shown, "locale": said}
-        place = _place(tenant, before)
-        report = _frozen(tenant, found, look, before, head, place)
+    found = subjects.find(tenant, kind=kind, wish=wish, by=by)
+    wishes.require_same_subject(kind, found, before)
+    report = Report(
+        tenant=tenant,
+        supersedes=before,
+        kind=kind,
+        subject=found.key,
+        wish=wish,
+        head={"sections": shown, "locale": locale or (look.locale if look else "en")},
+        building=found.building,
+        project=found.project,
+        run=found.run,
+        template=template,
+        title=found.title[:300],
+        formats=wanted,
+        look=_look(look),
+        requested_by=actor_of(by),
+        user=user_of(by),
+        occasion=occasion,
+        notify=wishes.readers(notify),
+        sealed_password=passwords.sealed(password),
+        created_at=timezone.now(),
+    )
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)  # numbers have no gaps and no twins
-        if occasion is not None and (twin := _of_occasion(tenant, occasion, found.subject)) is not None:
+        if occasion is not None and (twin := _of_occasion(tenant, occasion, found.key)) is not None:
             return twin
-        if (now := _place(tenant, before)) != place:  # somebody came between: seldom, so what waits for the lock may wait once more
-            place, report = now, _frozen(tenant, found, look, before, head, now)
-        if before is None:
-            ReportCounter.objects.update_or_create(tenant=tenant, year=place.year, defaults={"last": place.count})
-        report.kind, report.subject, report.wish = kind, found.subject, wish
-        report.template, report.formats, report.requested_by = template, wanted, actor_of(by)
-        report.user, report.notify, report.occasion = user_of(by), wishes.readers(notify), occasion
-        report.sealed_password = passwords.sealed(password)
+        _number(tenant, report)
         report.save()
         _queue(tenant, report, by)
         changes = {"number": report.number, "kind": kind, **wish, "formats": wanted}
@@ -103,6 +103,7 @@ def request(
 def ask_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
     """The next revision of a report: about the same, as it is now; of one check, about the building's last. Raises ReportNotFound."""
     old = queries.report(tenant, report_id)
+    head = reading.head_of(old)
     return request(
         tenant,
         by=by,
@@ -110,8 +111,8 @@ def ask_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
         about=subjects.now(tenant, old),
         template_id=old.template_id,
         formats=old.formats,
-        sections=reading.document_of(old)["sections"],
-        locale=reading.document_of(old)["locale"],
+        sections=head["sections"],
+        locale=head["locale"],
         supersedes=old.pk,
         notify=old.notify,
         password=passwords.of(old),
@@ -119,9 +120,12 @@ def ask_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
 
 
 def render_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
-    """Make the files anew from the same document, after a failure or when they were lost. Raises ReportNotFound, ReportExpired, ReportNotReady."""
+    """Make the files anew from the same document, after a failure or when they were lost; what failed before it was frozen is frozen now.
+
+    Raises ReportNotFound, ReportExpired, ReportNotReady.
+    """
     report = queries.report(tenant, report_id)
-    reading.packed_of(report)
+    reading.require_kept(report)
     with transaction.atomic():
         if not Report.objects.for_tenant(tenant).filter(pk=report.pk, state__in=ENDED).update(state=State.QUEUED, problem={}, finished_at=None):
             raise ReportNotReady(report=str(report_id), state=report.state)
@@ -153,17 +157,6 @@ def _remove(files: Sequence[ReportFile]) -> None:
         one.file.delete(save=False)
 
 
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """A large document takes its memory while it is composed, in whichever process is asked for it. Raises ReportsBusy."""
-    if not FREEZING.acquire(timeout=PATIENCE_SECONDS):
-        raise ReportsBusy
-    try:
-        yield
-    finally:
-        FREEZING.release()
-
-
 def _of_occasion(tenant: Tenant, occasion: Occasion, subject: str) -> Report | None:
     """Who holds the occasion's row is the only one who asks for its reports."""
     Occasion.objects.for_tenant(tenant).select_for_update(no_key=True).get(pk=occasion.pk)
@@ -171,62 +164,18 @@ def _of_occasion(tenant: Tenant, occasion: Occasion, subject: str) -> Report | N
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Which report it is: its number, `count` in the year, and the revisions before it as the document lists them."""
-
-    year: int
-    count: int
-    number: str
-    revision: int
-    history: list[dict[str, Any]]
-
-
-def _place(tenant: Tenant, before: Report | None) -> Place:
-    """The next one, unless another takes it first: it is sure while the tenant's row is held."""
+def _number(tenant: Tenant, report: Report) -> None:
+    """The tenant's row is held."""
+    before = report.supersedes
+    if before is not None:
+        last = queries.revisions(tenant, before.number).aggregate(last=Max("revision"))["last"] or 0
+        report.number, report.revision = before.number, last + 1
+        return
     year = timezone.now().year
-    counter = ReportCounter.objects.for_tenant(tenant).filter(year=year).first()
-    count = (counter.last if counter else 0) + 1
-    number = before.number if before else f"R-{year}-{count:05d}"
-    revisions = queries.revisions(tenant, number)
-    last = revisions.aggregate(last=Max("revision"))["last"] or 0
-    return Place(year=year, count=count, number=number, revision=last + 1, history=[_history(one) for one in revisions])
-
-
-def _frozen(tenant: Tenant, found: Gathered, look: Branding | None, before: Report | None, head: Mapping[str, Any], place: Place) -> Report:
-    now = timezone.now()
-    document = kinds.compose(
-        {
-            **found.body,
-            **head,
-            "title": found.title,
-            "made_at": (found.made_at or now).isoformat(timespec="seconds"),
-            "issued_at": now.isoformat(timespec="seconds"),
-            "number": place.number,
-            "revision": place.revision,
-            "supersedes": f"{before.number} rev. {before.revision}" if before else "",
-            "history": place.history,
-        }
-    )
-    text = documents.canonical(document)
-    return Report(
-        tenant=tenant,
-        number=place.number,
-        revision=place.revision,
-        supersedes=before,
-        building=found.building,
-        project=found.project,
-        run=found.run,
-        title=found.title[:300],
-        look=_look(look),
-        document=zlib.compress(text.encode(), 6),
-        content_sha256=documents.sha256(document),
-        created_at=now,
-    )
-
-
-def _history(one: Report) -> dict[str, Any]:
-    return {"revision": one.revision, "number": one.number, "made_at": one.created_at.isoformat(timespec="seconds"), "sha256": one.content_sha256}
+    counter, _ = ReportCounter.objects.get_or_create(tenant=tenant, year=year)
+    counter.last += 1
+    counter.save(update_fields=["last"])
+    report.number = f"R-{year}-{counter.last:05d}"
 
 
 def _look(branding: Branding | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import By
 from reports.core.sections import KINDS
-from reports.errors import ReportExpired
+from reports.errors import ReportExpired, ReportNotReady
 from reports.gathering.subjects import READS
 from reports.models import Report
 
@@ -27,16 +27,29 @@ def require_readable(by: By, kind: str) -> None:
 
 
 def document_of(report: Report) -> dict[str, Any]:
-    """The frozen document. Raises ReportExpired."""
+    """The frozen document. Raises ReportExpired, ReportNotReady before it is frozen."""
     found: dict[str, Any] = json.loads(zlib.decompress(packed_of(report)))
     return found
 
 
 def packed_of(report: Report) -> bytes:
-    """zlib of its canonical JSON. Raises ReportExpired."""
+    """zlib of its canonical JSON. Raises ReportExpired, ReportNotReady before it is frozen."""
+    require_kept(report)
+    if not report.is_frozen:
+        raise ReportNotReady("What the report says is still being gathered.", report=str(report.pk), state=report.state)
+    return bytes(report.document)
+
+
+def require_kept(report: Report) -> None:
+    """Raises ReportExpired."""
     if report.state == Report.State.EXPIRED:
         raise ReportExpired(report=str(report.pk))
-    return bytes(report.document)
+
+
+def head_of(report: Report) -> dict[str, Any]:
+    """{sections, locale}. Raises ReportExpired."""
+    require_kept(report)
+    return report.head or document_of(report)  # once only the document knew
 
 
 def verify_url(report: Report) -> str:

@@ -1,7 +1,10 @@
-"""The worker's part: files of the frozen document, the same each time, each stored once; and what becomes of a report whose worker is gone."""
+"""The worker's part: the document is frozen, where it is not yet, and its files are made, the same each time, each stored once.
+
+And what becomes of a report whose worker is gone.
+"""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -12,65 +15,72 @@ from django.utils import timezone
 from mcp_platform import errors, observability, rest
 from mcp_platform.operations.errors import Cancelled
 from mcp_platform.operations.models import OPEN, Operation
-from mcp_platform.operations.services import Progress
+from mcp_platform.operations.services import NotYet, Progress
 from mcp_platform.tenancy.models import Tenant
 from reports import queries
 from reports.core import packed
 from reports.core.sections import FORMATS
 from reports.models import FileHash, Report, ReportFile, folder_of
-from reports.services import mailing, passwords, reading, signing
+from reports.services import claims, freezing, mailing, passwords, reading, signing
 
 log = observability.logger(__name__)
 State = Report.State
-UNENDED = (State.QUEUED, State.RENDERING)
-BEGUN = (*UNENDED, State.FAILED)  # what an attempt that lives may still make
+Tell = Callable[[str, int], None]
+GATHERING = "gathering"
 
 
 def render(tenant: Tenant, *, report_id: Any, progress: Progress) -> dict[str, Any]:
     """Every format that was asked for. Begun again after a crash it makes the same files, once each; a worker that was given up meanwhile
-    changes nothing any more. Raises ReportNotFound, ReportExpired, Cancelled.
+    changes nothing any more. Raises ReportNotFound, ReportExpired, NotYet, Cancelled, and what is wrong with what it is about.
     """
     report = queries.report(tenant, report_id)
     if report.state == State.READY and report.operation_id == progress.operation_id:  # its worker died between the end and telling of it
         return _told(report, report.files.all())
-    document = packed.inflated(reading.packed_of(report))
+    reading.require_kept(report)
+    freezing.require_turn(tenant, report)
     try:
         with transaction.atomic():
-            _require_mine(report, progress)
+            claims.require_mine(report, progress)
             Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=State.RENDERING)
-        made = [_make(tenant, report, document, name, place, progress) for place, name in enumerate(_ordered(report.formats))]
+        made = _all(tenant, report, progress)
         with transaction.atomic():
-            _require_mine(report, progress)
-            _end(tenant, report, State.READY, {}, document["locale"])
+            claims.require_mine(report, progress)
+            _end(tenant, report, State.READY, {})
+    except NotYet:
+        raise
     except Exception as fault:
         with transaction.atomic():
-            if _is_mine(report, progress):
-                _end(tenant, report, State.FAILED, _problem(fault), document["locale"])
+            if claims.is_mine(report, progress):
+                _end(tenant, report, State.FAILED, _problem(fault))
         raise
     _tidy(tenant, report)
     return _told(report, made)
+
+
+def _all(tenant: Tenant, report: Report, progress: Progress) -> list[ReportFile]:
+    """Each part of the work is told as a hundred of its parts together."""
+    wanted = [name for name in FORMATS if name in report.formats]
+    parts = [*(() if report.is_frozen else (GATHERING,)), *wanted]
+
+    def telling(part: str) -> Tell:
+        said = "" if part == GATHERING else f"{part}: "
+        return lambda phase, percent: progress.report(parts.index(part) * 100 + percent, len(parts) * 100, f"{said}{phase}")
+
+    if not report.is_frozen:
+        telling(GATHERING)(GATHERING, 1)
+        freezing.freeze(tenant, report, progress)
+    document = packed.inflated(reading.packed_of(report))
+    return [_make(tenant, report, document, name, telling(name), progress) for name in wanted]
 
 
 def _told(report: Report, files: Iterable[ReportFile]) -> dict[str, Any]:
     return {"report": str(report.pk), "files": [{"format": one.format, "size": one.size, "sha256": one.sha256} for one in files]}
 
 
-def _is_mine(report: Report, progress: Progress) -> bool:
-    """Whether this attempt still works on the report. Until the transaction ends nobody else takes it up."""
-    rows = Operation.objects.select_for_update(no_key=True).filter(pk=progress.operation_id, attempts=progress.attempt, status__in=OPEN)
-    return rows.first() is not None and Report.objects.filter(pk=report.pk, operation_id=progress.operation_id, state__in=BEGUN).exists()
-
-
-def _require_mine(report: Report, progress: Progress) -> None:
-    """Raises Cancelled."""
-    if not _is_mine(report, progress):
-        raise Cancelled
-
-
-def _end(tenant: Tenant, report: Report, state: str, problem: dict[str, Any], locale: str) -> None:
+def _end(tenant: Tenant, report: Report, state: str, problem: dict[str, Any]) -> None:
     """How it ended, and the letters that tell of it, are saved together: the caller's transaction."""
     Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=state, problem=problem, finished_at=timezone.now())
-    mailing.write(tenant, report, says="ready" if state == State.READY else "failed", locale=locale)
+    mailing.write(tenant, report, says="ready" if state == State.READY else "failed", locale=report.head.get("locale", "en"))
 
 
 def _problem(fault: Exception) -> dict[str, Any]:
@@ -80,17 +90,8 @@ def _problem(fault: Exception) -> dict[str, Any]:
     return {"error_code": "REPORT_FAILED", "detail": f"{type(fault).__name__}: {fault}"[:500]}
 
 
-def _ordered(formats: Sequence[str]) -> list[str]:
-    return [name for name in FORMATS if name in formats]
-
-
-def _make(tenant: Tenant, report: Report, document: Mapping[str, Any], name: str, place: int, progress: Progress) -> ReportFile:
+def _make(tenant: Tenant, report: Report, document: Mapping[str, Any], name: str, tell: Tell, progress: Progress) -> ReportFile:
     from reports.render import formats
-
-    total = len(report.formats) * 100
-
-    def tell(phase: str, percent: int) -> None:
-        progress.report(place * 100 + percent, total, f"{name}: {phase}")
 
     tell("rendering", 1)
     password = passwords.of(report)
@@ -124,7 +125,7 @@ def _store(tenant: Tenant, report: Report, name: str, media_type: str, content: 
     row.file.save(f"{report.number}-r{report.revision}.{name}", ContentFile(content), save=False)
     try:
         with transaction.atomic():
-            _require_mine(report, progress)
+            claims.require_mine(report, progress)
             row.save()
             FileHash.objects.get_or_create(report=report, sha256=row.sha256, defaults={"tenant": tenant, "format": name})
     except Exception:
@@ -153,13 +154,13 @@ def _tidy(tenant: Tenant, report: Report) -> None:
 def find_forsaken() -> int:
     """Reports whose operation has ended without a word to them: cancelled while it waited, or given up after its workers died. They have failed."""
     operation = Operation.objects.filter(pk=OuterRef("operation_id")).exclude(status__in=OPEN)
-    rows = Report.objects.filter(state__in=UNENDED).defer("document").annotate(ended=Subquery(operation.values("status")[:1]))
+    rows = Report.objects.filter(state__in=claims.UNENDED).defer("document").annotate(ended=Subquery(operation.values("status")[:1]))
     found = 0
     for report in rows.filter(ended__isnull=False).select_related("tenant", "user")[:50]:
         ended = Operation.objects.filter(pk=str(report.operation_id)).first()
-        if ended is None or not Report.objects.filter(pk=report.pk, state__in=UNENDED, operation_id=report.operation_id).exists():
+        if ended is None or not Report.objects.filter(pk=report.pk, state__in=claims.UNENDED, operation_id=report.operation_id).exists():
             continue
         with transaction.atomic():
-            _end(report.tenant, report, State.FAILED, ended.error or rest.problem(Cancelled()), "en")
+            _end(report.tenant, report, State.FAILED, ended.error or rest.problem(Cancelled()))
         found += 1
     return found

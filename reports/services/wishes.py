@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 
 from mcp_platform import rest
 from reports.core.sections import KINDS
-from reports.gathering.gathered import Gathered
+from reports.gathering.gathered import Subject
 from reports.models import Report, ReportTemplate
 
 MOST_READERS: Final = 20
@@ -42,12 +42,12 @@ def require_same_kind(kind: str, template: ReportTemplate | None) -> None:
         raise _refused("template", f"is for reports of the kind {template.kind}", f"a template of the kind {kind}")
 
 
-def require_same_subject(kind: str, found: Gathered, before: Report | None) -> None:
+def require_same_subject(kind: str, found: Subject, before: Report | None) -> None:
     """A report supersedes only what was about the same thing. Raises SchemaError."""
     if before is None:
         return
     subject = before.subject or f"building:{before.building_id}"  # those of single checks did not always say it
-    if (before.kind, subject) != (kind, found.subject):
+    if (before.kind, subject) != (kind, found.key):
         raise _refused("supersedes", "is a report about something else", f"one about {found.title}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy.models import Tenant
 from reports.core import document as documents
 from reports.models import Report
-from reports.services import making
+from reports.services import freezing, making
 from tests.reports.documents import composed
 
 
@@ -29,6 +30,12 @@ def frozen(tenant: Tenant, findings: int = 3, **fields: Any) -> Report:
         tenant=tenant, number=number, document=zlib.compress(text.encode(), 6), content_sha256=documents.sha256(document), **about
     )
     making._queue(tenant, report, None)
+    return report
+
+
+def told(report: Report) -> Report:
+    """What it says is there, its files are not: as when its worker dies between the two."""
+    freezing.freeze(report.tenant, report, operations.Progress(UUID(str(report.operation_id)), 0))
     return report
 
 

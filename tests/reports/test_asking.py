@@ -23,6 +23,7 @@ from reports.services import looks, making, passwords, reading
 from tests.conversations.scenes import PERMIT
 from tests.experiments import scenes
 from tests.factories import TenantFactory, bearer, member, published
+from tests.reports.life import told
 from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
 from validation.models import Building, Finding, ValidationRun, Waiver
 
@@ -74,7 +75,7 @@ def ask(tenant: Tenant, **wish: Any) -> Any:
 def asked(tenant: Tenant, **wish: Any) -> tuple[Report, dict[str, Any]]:
     answer = ask(tenant, **wish)
     assert answer.status_code == 202, answer.content
-    report = Report.objects.get(pk=answer.json()["id"])
+    report = told(Report.objects.get(pk=answer.json()["id"]))
     return report, reading.document_of(report)
 
 
@@ -214,7 +215,13 @@ def test_the_page_asks_for_what_its_kind_needs(house: House) -> None:
     answer = client.post(f"{page}?kind=comparison", same)
     report = Report.objects.get(tenant=house.tenant, kind="comparison")
     assert answer["Location"].endswith(f"/{report.pk}/change/")
-    assert "Comparison report" in client.get(f"/admin/reports/report/{report.pk}/preview/").content.decode()
+    preview, change = (f"/admin/reports/report/{report.pk}/{name}/" for name in ("preview", "change"))
+    assert client.get(preview).status_code == 404
+    assert "Its rows are being read" in client.get(change).content.decode()
+    assert client.get(f"/admin/reports/report/{report.pk}/progress/").json()["open"] is True
+    told(report)
+    assert "Comparison report" in client.get(preview).content.decode()
+    assert preview in client.get(change).content.decode()
     days = {"project": str(house.building.project_id), "since": "2026-02-02", "until": "2026-02-01", "formats": ["json"]}
     refused = client.post(f"{page}?kind=period", days)
     assert (refused.status_code, Report.objects.count()) == (200, 1)
@@ -231,7 +238,7 @@ def test_the_next_revision_is_about_the_same_as_it_is_now(house: House) -> None:
     first, _ = asked(house.tenant, run=str(house.before.pk), formats=["json"], locale="de", sections=["summary"], **private)
     answer = client_of(house.tenant).post(f"/api/v1/reports/{first.pk}/revisions")
     assert answer.status_code == 202, answer.content
-    second = Report.objects.get(pk=answer.json()["id"])
+    second = told(Report.objects.get(pk=answer.json()["id"]))
     document = reading.document_of(second)
     assert (second.number, second.revision, second.run_id) == (first.number, 2, house.after.pk)
     assert (document["sections"], document["locale"], second.formats) == (["summary"], "de", ["json"])

@@ -188,7 +188,7 @@ def test_a_letter_tells_that_it_is_ready_and_its_link_opens_the_file(office: Ten
     assert letter.attachments == []
     link = next(line for line in str(letter.body).splitlines() if "/reports/file/" in line)
     opened: Any = Client().get(link.removeprefix("http://localhost:8002"))
-    assert b"".join(opened.streaming_content).startswith(b'{"assumptions"')
+    assert b"".join(opened.streaming_content).startswith(b'{"as_of"')
     making.render_again(office, report_id=report.pk, by=None)
     report.refresh_from_db()
     letters(worked(report))

@@ -1,7 +1,6 @@
 """What must not happen in a report's life: twins, late workers, letters without end, files and numbers in the wrong hands."""
 
 from datetime import timedelta
-from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -36,20 +35,6 @@ def test_an_occasion_asks_for_a_building_once_though_a_worker_died_between(offic
     Occasion.objects.filter(pk=occasion.pk).update(state=Occasion.State.QUEUED)
     assert begun(schedule) == first
     assert Report.objects.count() == 1
-
-
-def test_a_number_that_was_taken_meanwhile_is_not_given_twice(office: Tenant, house: Building, monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen_first = making._frozen
-
-    def slowly(*given: Any) -> Report:
-        monkeypatch.setattr(making, "_frozen", frozen_first)
-        making.request(office, run_id=house.runs.get().pk, formats=["json"], by=None)  # somebody is faster
-        return frozen_first(*given)
-
-    monkeypatch.setattr(making, "_frozen", slowly)
-    monkeypatch.setattr(making, "FREEZING", BoundedSemaphore(2))
-    making.request(office, run_id=house.runs.get().pk, formats=["json"], by=None)
-    assert sorted(Report.objects.values_list("number", flat=True)) == ["R-2026-00001", "R-2026-00002"]
 
 
 def test_what_is_about_other_days_each_time_revises_nothing(office: Tenant, house: Building) -> None:

@@ -18,6 +18,7 @@ from reports.models import FileHash, Report, ReportFile
 from reports.services import handing_out, making, reading, rendering
 from tests.factories import TenantFactory, bearer, member
 from tests.reports.attached import attached
+from tests.reports.life import told
 from tests.validation.live_scene import FRAME, Plugin, building, door, full, person, space
 from validation.models import Building, ValidationRun
 
@@ -302,11 +303,11 @@ def test_numbers_are_given_once(office: Tenant, run: ValidationRun) -> None:
 
 
 def test_a_waiver_that_ended_after_the_run_is_not_on_the_cover(office: Tenant, house: Building, run: ValidationRun) -> None:
-    """The status is that of the day on which the report is asked for, like the waivers that it lists."""
-    report = asked(office, run, formats=["json"])
+    """The status is that of the day on which the report is frozen, like the waivers that it lists."""
+    report = told(asked(office, run, formats=["json"]))
     assert reading.document_of(report)["summary"]["status"] == "non-compliant"
     ValidationRun.objects.filter(pk=run.pk).update(status="compliant to the rules checked")
-    assert reading.document_of(asked(office, run))["summary"]["status"] == "non-compliant"
+    assert reading.document_of(told(asked(office, run)))["summary"]["status"] == "non-compliant"
 
 
 def test_branding_and_template_shape_a_report(office: Tenant, run: ValidationRun) -> None:
@@ -317,7 +318,7 @@ def test_branding_and_template_shape_a_report(office: Tenant, run: ValidationRun
     brand.refresh_from_db()
     assert (brand.is_default, other.is_default) == (False, True)
     template = looks.save_template(office, fields={"name": "Short", "sections": ["summary"], "formats": ["json"], "branding": brand}, by=None)
-    report = asked(office, run, template=str(template.pk))
+    report = told(asked(office, run, template=str(template.pk)))
     document = reading.document_of(report)
     assert (document["sections"], document["locale"], report.formats) == (["summary"], "de", ["json"])
     assert report.look["name"] == "Harbour Architects"

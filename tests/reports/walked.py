@@ -9,6 +9,7 @@ from django.db.models import Model
 from reports.models import Branding, Report, ReportFile, ReportTemplate
 from reports.services import looks, making
 from tests.reports import walked_life
+from tests.reports.life import told
 from validation.models import ValidationRun
 
 REPORT = "reports/{report_id}"
@@ -40,7 +41,7 @@ def reports(run: ValidationRun) -> tuple[dict[str, Any], dict[type[Model], Model
     ours = run.tenant
     branding = looks.save_branding(ours, fields={"name": "ours-look", "letterhead": "ours-letterhead"}, by=None)
     template = looks.save_template(ours, fields={"name": "ours-form", "sections": ["summary"], "formats": ["json"], "branding": branding}, by=None)
-    made = making.request(ours, run_id=run.pk, formats=["json"], by=None)
+    made = told(making.request(ours, run_id=run.pk, formats=["json"], by=None))
     Report.objects.filter(pk=made.pk).update(state="ready")
     file = ReportFile(tenant=ours, report=made, format="json", media_type="application/json", size=2, sha256="0" * 64)
     file.file.save("ours-report.json", ContentFile(b"{}"))

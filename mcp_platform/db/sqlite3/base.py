@@ -2,7 +2,7 @@
 
 SQLite lets one writer in at a time and makes the others back off and sleep, so under load some wait very long (measured: p95 1.2 s at 32
 writers, against 0.1 s here). Threads of one process queue on a plain lock instead; other processes still meet at SQLite's own lock, with its
-busy timeout. The lock is held from BEGIN IMMEDIATE to COMMIT or ROLLBACK.
+busy timeout. The lock is held from BEGIN IMMEDIATE to COMMIT or ROLLBACK. A transaction that only reads (mcp_platform.db.snapshot) takes neither.
 """
 
 import threading
@@ -16,8 +16,12 @@ _write_lock = threading.Lock()
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _holds_lock = False
+    reads_only = False  # of the transactions that begin from now on
 
     def _start_transaction_under_autocommit(self) -> None:
+        if self.reads_only:
+            self.cursor().execute("BEGIN DEFERRED")
+            return
         if not _write_lock.acquire(timeout=self.settings_dict["OPTIONS"].get("timeout", 5.0)):
             raise OperationalError("database is locked")
         self._holds_lock = True

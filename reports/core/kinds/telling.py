@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from reports.core import charts
 from reports.core.blocks import Block, Column, Cover, Figure, Form, Heading, Pairs, Paragraph, Section, Side, Table
+from reports.core.document import moments
 
 Json = Any
 HEAD: Final = ("kind", "title", "locale", "units", "made_at", "number", "revision", "supersedes", "sections", "history", "project")
@@ -13,6 +14,7 @@ CHANGE_COLUMNS: Final = (
     *("severity", "category", "rule", "title", "section", "edition", "subject", "name", "ifc_class", "storey_name"),
     *("required", "actual", "margin", "unit", "required_text", "actual_text", "margin_text", "message", "state"),
 )
+UNNAMED: Final = ({"role": "", "name": "", "licence": ""},) * 3  # lines for whoever signs, where nobody is named
 STATUS_COLOURS: Final = {"non-compliant": "#a4161a", "indeterminate": "#8a5a00"}
 GOOD: Final = "#2f855a"
 
@@ -86,7 +88,7 @@ class Kind:
 
 def head(gathered: Mapping[str, Json]) -> dict[str, Json]:
     """What every document begins with."""
-    return {"format": "mcp-report/1", **{name: gathered[name] for name in HEAD}, "issued_at": gathered.get("issued_at", "")}
+    return {"format": "mcp-report/1", **{name: gathered[name] for name in HEAD}, **moments(gathered)}
 
 
 def figures(told: Told, summary: Mapping[str, Json]) -> tuple[Any, ...]:
@@ -107,9 +109,8 @@ def identity(told: Told) -> list[tuple[str, Json]]:
     """The lines of the cover that every kind has."""
     found = told.document
     named = [(name, found[key]) for name, key in (("report_number", "number"), ("revision", "revision"), ("supersedes", "supersedes"))]
-    if found.get("issued_at"):
-        named.insert(0, ("issued", shown_moment(found["issued_at"])))
-    return [("as_of", shown_moment(found["made_at"])), *named]
+    dated = [(name, shown_moment(found[key])) for name, key in (("asked_at", "asked_at"), ("issued", "issued_at")) if found.get(key)]
+    return [("as_of", shown_moment(found["made_at"])), *dated, *named]
 
 
 def shown_moment(at: str) -> str:
@@ -157,7 +158,7 @@ def code_basis(told: Told, basis: Mapping[str, Json]) -> list[Block]:
 
 
 def signoff(told: Told) -> list[Block]:
-    parties = told.document.get("parties") or [{"role": "", "name": "", "licence": ""}]
+    parties = told.document.get("parties") or UNNAMED
     rows = [(one.get("role", ""), one.get("name", ""), one.get("licence", ""), "\u00a0", "\u00a0") for one in parties]
     columns = [("role", 1.4), ("name", 2), ("licence", 1.2), ("date_signed", 1.2), ("signature", 2.6)]
     return [told.note("signoff.text"), told.table("signoff", columns, rows, tall=34.0)]

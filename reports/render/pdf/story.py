@@ -9,6 +9,7 @@ from reportlab.platypus.flowables import CondPageBreak, Flowable, PageBreak, Spa
 
 from reports.core import charts
 from reports.core.drawing import Drawing
+from reports.core.kinds.telling import UNNAMED, shown_moment
 from reports.core.labels import labels
 from reports.core.plans import drawing_of
 from reports.render.pdf.flowables import BODY, SMALL, TITLE, Beside, Cell, Column, Grid, Heading, Picture, Row, Style, Words
@@ -41,6 +42,10 @@ class Telling:
     def grid(self, columns: Sequence[tuple[str, float] | Column], rows: Iterable[Sequence[object]], **more: Any) -> Grid:
         made = [column if isinstance(column, Column) else Column(title=self.words[column[0]], share=column[1]) for column in columns]
         return Grid(self.structure, made, [Row(cells) for cells in rows], **more)
+
+    def listed(self, columns: Sequence[tuple[str, float] | Column], rows: Sequence[Sequence[object]]) -> Flowable:
+        """The grid, or the words that there is nothing to list."""
+        return self.grid(columns, rows) if rows else self.text(self.words["nothing"])
 
     def picture(self, drawing: Drawing, **more: Any) -> Picture:
         return Picture(self.structure, drawing, **more)
@@ -105,8 +110,8 @@ def _cover(telling: Telling) -> list[Flowable]:
                 ("jurisdiction", _named(project.get("jurisdiction") or {})),
                 ("code_basis", "; ".join(_edition(one) for one in found["basis"]["editions"])),
                 ("model", _model(found["model"])),
-                ("date", found["made_at"]),
-                ("issued", found.get("issued_at")),
+                ("date", shown_moment(found["made_at"])),
+                ("issued", shown_moment(found.get("issued_at", ""))),
                 ("report_number", found["number"]),
                 ("revision", found["revision"]),
                 ("supersedes", found["supersedes"]),
@@ -162,15 +167,17 @@ def _control(telling: Telling) -> list[Flowable]:
                 ("elements", model.get("elements")),
                 ("engine", found["engine"].get("version")),
                 ("distribution", ", ".join(found["engine"].get("distribution", ()))),
+                ("asked_at", shown_moment(found.get("asked_at", ""))),
+                ("handling_as_of", shown_moment(found.get("as_of", ""))),
             ]
         ),
         telling.heading("code_basis", 2),
-        telling.grid(
+        telling.listed(
             [("edition", 3), ("publisher", 2), ("in_force_from", 1.2), ("legal_reference", 2)],
             [(_edition(one), one.get("publisher", ""), one.get("effective_from", ""), one.get("legal_reference", "")) for one in basis["editions"]],
         ),
         telling.heading("rule_sets", 2),
-        telling.grid(
+        telling.listed(
             [("name", 3), ("revision", 1), ("sha256", 4)],
             [(one.get("title", one.get("slug", "")), one.get("version", ""), one.get("sha256", "")) for one in basis["rule_sets"]],
         ),
@@ -179,7 +186,7 @@ def _control(telling: Telling) -> list[Flowable]:
         rows = [(one.get("jurisdiction", ""), one.get("rule", ""), one.get("action", ""), one.get("citation", "")) for one in basis["amendments"]]
         story += [telling.heading("amendments", 2), telling.grid([("jurisdiction", 1.4), ("rule", 2), ("kind", 1.3), ("source", 3)], rows)]
     if found["history"]:
-        rows = [(one["revision"], one["made_at"], one["number"], one.get("sha256", "")) for one in found["history"]]
+        rows = [(one["revision"], shown_moment(one["made_at"]), one["number"], one.get("sha256", "")) for one in found["history"]]
         story += [telling.heading("history", 2), telling.grid([("revision", 0.6), ("date", 1.6), ("report_number", 1.6), ("sha256", 4)], rows)]
     return story
 
@@ -303,9 +310,9 @@ def _data_quality(telling: Telling) -> list[Flowable]:
 
 
 def _signoff(telling: Telling) -> list[Flowable]:
-    parties = telling.document["parties"] or [{"role": "", "name": "", "licence": ""}]
+    parties = telling.document["parties"] or UNNAMED
     rows = [(one.get("role", ""), one.get("name", ""), one.get("licence", ""), "\u00a0", "\u00a0") for one in parties]
-    grid = telling.grid([("role", 1.4), ("name", 2), ("licence", 1.2), ("date", 1.2), ("signature", 2.6)], rows)
+    grid = telling.grid([("role", 1.4), ("name", 2), ("licence", 1.2), ("date_signed", 1.2), ("signature", 2.6)], rows)
     for row in grid.rows:
         row.tall = 34.0  # room for a hand
     return [telling.heading("signoff"), telling.text(telling.words["signoff.text"]), grid]
