@@ -1,6 +1,6 @@
 """Models: the list, and one with its card, its gates and what was measured. What is special about a kind is shown by its own template."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -11,15 +11,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mcp_platform.admin_base import badge, pretty
-from mcp_platform.ml import queries, services
+from mcp_platform.ml import queries, services, versions
 from mcp_platform.ml.models import Champion, ModelVersion
-from mcp_platform.tenancy.pages import TenantPage, may, principal
-
-VARIANTS: Mapping[str, str] = {"candidate": "info", "champion": "success", "retired": "", "rejected": "danger"}
+from mcp_platform.ml.pages import LOOKS, RegistryPages, card_of
+from mcp_platform.tenancy.pages import may, principal
 
 
 @admin.register(ModelVersion)
-class ModelPage(TenantPage):
+class ModelPage(RegistryPages):
     permissions: ClassVar = {"view": "models:read", "write": "models:write"}
     change_form_template = "ml/model.html"
     list_display = ("what", "state_of", "measured", "gates_of", "created_by", "created_at")
@@ -40,7 +39,7 @@ class ModelPage(TenantPage):
 
     @admin.display(description="Status", ordering="status")
     def state_of(self, row: ModelVersion) -> SafeString:
-        return badge(row.get_status_display(), VARIANTS[row.status])
+        return badge(row.get_status_display(), LOOKS.get(row.status, ""))
 
     @admin.display(description="Accuracy")
     def measured(self, row: ModelVersion) -> str:
@@ -63,19 +62,18 @@ class ModelPage(TenantPage):
             request,
             self.change_form_template,
             title=str(row),
-            object=row,
-            variant=VARIANTS[row.status],
-            kind=known,
-            gates=services.judge(row.tenant, row) if not serves else row.gates,
+            **self.tabs(row, "model"),
+            gates=versions.gates_of(row.tenant, row, serves=serves),
             serves=serves,
             champion=pointer.model if pointer is not None and not serves else None,
             before=pointer.previous if pointer is not None and serves else None,
             others=queries.models(row.tenant_id).filter(kind=row.kind, subject=row.subject).exclude(pk=row.pk).order_by("-number")[:10],
             may_write=may(request, "models:write", row.tenant_id),
             special=known.template if known else "",
-            card=pretty(row.card),
+            sections=card_of(row),
+            exported=versions.exported(row) if versions.is_exporting() else None,
+            exporting=versions.is_exporting(),
             metrics=pretty({name: value for name, value in row.metrics.items() if not isinstance(value, list)}),
-            urls={name: self.to(name, row.pk) for name in ("promote", "rollback", "reject")},
             **(known.context(row) if known and known.context else {}),
         )
 
@@ -84,6 +82,7 @@ class ModelPage(TenantPage):
             return path(route, self.admin_site.admin_view(view), name=f"ml_modelversion_{name}")
 
         return [
+            *self.registry_urls(),
             page("<uuid:pk>/promote/", self.promote_button, "promote"),
             page("<uuid:pk>/rollback/", self.rollback_button, "rollback"),
             page("<uuid:pk>/reject/", self.reject_button, "reject"),
@@ -94,7 +93,9 @@ class ModelPage(TenantPage):
         return self._press(
             request,
             pk,
-            lambda row, by: services.promote(row.tenant, model_id=row.pk, override=request.POST.get("override", ""), by=by),
+            lambda row, by: services.promote(
+                row.tenant, model_id=row.pk, override=request.POST.get("override", ""), note=request.POST.get("note", ""), by=by
+            ),
             "It serves now.",
         )
 

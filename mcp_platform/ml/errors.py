@@ -39,7 +39,37 @@ class IsRejected(errors.Conflict):
     code = "MODEL_IS_REJECTED"
 
 
+class IsChallenger(errors.Conflict):
+    """A running experiment tries this model; stop the experiment first."""
+
+    code = "MODEL_IS_CHALLENGER"
+
+
+class NotInThisStage(errors.Conflict):
+    """A model in this state cannot do that."""
+
+    code = "MODEL_STATE"
+
+
 class IsChampion(errors.Conflict):
     """The model serves; roll back or promote another one first."""
 
     code = "MODEL_IS_CHAMPION"
+
+
+class NothingToMeasure(errors.Conflict):
+    """Models of this kind are not watched by readings."""
+
+    code = "MODEL_NOT_WATCHED"
+
+
+class ExportOff(errors.Conflict):
+    """No registry is configured: set MLFLOW_TRACKING_URI."""
+
+    code = "MODEL_EXPORT_OFF"
+
+
+class RegistryRefused(errors.Unavailable):
+    """The registry outside did not take the model."""
+
+    code = "MODEL_EXPORT_FAILED"

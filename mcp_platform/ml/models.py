@@ -1,4 +1,4 @@
-"""Trained models: immutable versions of one subject, and which of them serves."""
+"""Trained models: immutable versions of one subject, which of them serves, and how those in the shadow compare."""
 
 import uuid
 
@@ -16,8 +16,10 @@ class ModelVersion(TenantModel):
 
     class Status(models.TextChoices):
         CANDIDATE = "candidate", "Candidate"
+        SHADOW = "shadow", "In the shadow"
+        CHALLENGER = "challenger", "Challenger"
         CHAMPION = "champion", "Champion"
-        RETIRED = "retired", "Retired"
+        ARCHIVED = "archived", "Archived"
         REJECTED = "rejected", "Rejected"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -35,6 +37,7 @@ class ModelVersion(TenantModel):
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
     promoted_at = models.DateTimeField(null=True)
+    returns_to = models.CharField(max_length=10, blank=True, help_text="Of a challenger: what it is again when its experiments have ended")
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tenant", "kind", "subject", "number"), name="model_number_once"),)
@@ -69,3 +72,66 @@ class Champion(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
+
+
+class ShadowReading(TenantModel):
+    """One day of a model in the shadow beside one that served, in sums: what it would have said to the same input. Nobody heard it.
+
+    What agreeing, being sure and a confidence mean is the kind's business: of intents the same intent, of rankings the same place among the first.
+    """
+
+    # shadow_reading_once is its index
+    model = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="shadow_readings", db_index=False)
+    served_number = models.PositiveIntegerField(help_text="Version that served; 0: none did, the baseline answered")
+    day = models.DateField()
+    compared = models.PositiveIntegerField(default=0)
+    agreed = models.PositiveIntegerField(default=0)
+    sure = models.PositiveIntegerField(default=0, help_text="How often it was confident enough to be believed")
+    served_sure = models.PositiveIntegerField(default=0)
+    confidence = models.FloatField(default=0, help_text="Sum")
+    served_confidence = models.FloatField(default=0, help_text="Sum")
+    runs = models.PositiveIntegerField(default=0, help_text="How often it was run; one run may compare several things")
+    milliseconds = models.FloatField(default=0, help_text="Sum over the runs")
+    slowest = models.FloatField(default=0, help_text="Milliseconds of the slowest run")
+    differences = models.JSONField(default=list, help_text="[what served said, what the shadow said, how often], most frequent first")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("model", "day", "served_number"), name="shadow_reading_once"),)
+        ordering = ("-day", "-served_number")
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.day}"
+
+
+class ModelReading(TenantModel):
+    """What a model makes of the newest real inputs, on one day: counts by feature (`Kind.features`), so that it can be compared with anything."""
+
+    model = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="readings", db_index=False)  # reading_once is its index
+    day = models.DateField()
+    count = models.PositiveIntegerField(help_text="Inputs that were looked at")
+    counts = models.JSONField(default=dict, help_text="feature -> label -> how many")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("model", "day"), name="reading_once"),)
+        ordering = ("-day",)
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.day}"
+
+
+class ModelExport(TenantModel):
+    """How far a model is told to the registry outside (MLflow). `status` is the model's own when it was told last: another one is told again."""
+
+    model = models.OneToOneField(ModelVersion, on_delete=models.CASCADE, related_name="export", primary_key=True)
+    status = models.CharField(max_length=10, blank=True)
+    run_id = models.CharField(max_length=64, blank=True)
+    registered_as = models.CharField(max_length=250, blank=True)
+    version = models.CharField(max_length=20, blank=True)
+    exported_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="In a row without success")
+    due_at = models.DateTimeField(null=True, help_text="Not tried again before")
+
+    def __str__(self) -> str:
+        return f"{self.registered_as} {self.version}"

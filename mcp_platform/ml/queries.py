@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from mcp_platform import observability
 from mcp_platform.ml import signing
 from mcp_platform.ml.errors import ArtifactRefused, ModelNotFound
-from mcp_platform.ml.models import Champion, ModelArtifact, ModelVersion
+from mcp_platform.ml.models import Champion, ModelArtifact, ModelVersion, ShadowReading
 from mcp_platform.tenancy.models import Tenant
 
 log = observability.logger(__name__)
@@ -45,6 +45,12 @@ def champion(tenant: Tenant | UUID, *, kind: str, subject: str) -> ModelVersion 
     return row.model if row else None
 
 
+def shadow_readings(row: ModelVersion) -> QuerySet[ShadowReading]:
+    """The newest day first."""
+    found: QuerySet[ShadowReading] = ShadowReading.objects.for_tenant(row.tenant_id).filter(model=row)
+    return found
+
+
 def content(tenant: Tenant | UUID, model_id: UUID) -> bytes:
     """The artifact, after its digest and its signature were found right. Raises ModelNotFound, ArtifactRefused."""
     row = model(tenant, model_id)
@@ -59,6 +65,7 @@ def content(tenant: Tenant | UUID, model_id: UUID) -> bytes:
 @dataclass(slots=True)
 class _Serving:
     by_subject: Mapping[tuple[str, str], UUID]
+    shadows: Mapping[tuple[str, str], tuple[UUID, ...]]
     generation: str
     looked: float
     expires: float
@@ -70,18 +77,31 @@ _lock = threading.Lock()
 
 def serving(tenant_id: UUID) -> Mapping[tuple[str, str], UUID]:
     """(kind, subject) -> id of the champion. Nearly always a look into a dictionary."""
+    return _held(tenant_id).by_subject
+
+
+def shadows(tenant_id: UUID) -> Mapping[tuple[str, str], tuple[UUID, ...]]:
+    """(kind, subject) -> ids of the models that are run on the same input, unheard. As cheap as `serving`."""
+    return _held(tenant_id).shadows
+
+
+def _held(tenant_id: UUID) -> _Serving:
     found = _serving.get(tenant_id)
     if found is not None and _still_true(found, tenant_id):
-        return found.by_subject
+        return found
     generation = _generation(tenant_id)  # before the rows: a promotion in between makes this look old, never new
     rows = Champion.objects.for_tenant(tenant_id).values_list("kind", "subject", "model_id")
+    by_subject = {(kind, subject): pk for kind, subject, pk in rows}
+    shadowing: dict[tuple[str, str], tuple[UUID, ...]] = {}
+    for kind, subject, pk in models(tenant_id).filter(status=ModelVersion.Status.SHADOW).order_by("number").values_list("kind", "subject", "pk"):
+        shadowing[kind, subject] = (*shadowing.get((kind, subject), ()), pk)
     now = time.monotonic()
-    made = _Serving(by_subject={(kind, subject): pk for kind, subject, pk in rows}, generation=generation, looked=now, expires=now + BELIEVED_SECONDS)
+    made = _Serving(by_subject=by_subject, shadows=shadowing, generation=generation, looked=now, expires=now + BELIEVED_SECONDS)
     with _lock:
         if len(_serving) >= TENANTS_KEPT:
             _serving.clear()
         _serving[tenant_id] = made
-    return made.by_subject
+    return made
 
 
 def forget(tenant_id: UUID, generation: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -12,8 +13,10 @@ from django.utils import timezone
 from mcp_platform import jobs, observability
 from mcp_platform.errors import Invalid
 from mcp_platform.ml import queries, signing
-from mcp_platform.ml.core.gates import Gate, Gates
-from mcp_platform.ml.errors import ArtifactRefused, GatesClosed, IsChampion, IsRejected, NotChampion, NothingBefore
+from mcp_platform.ml.core.comparison import Measure
+from mcp_platform.ml.core.drift import Counts, Drift, Seen
+from mcp_platform.ml.core.gates import APPROVAL, Gate, Gates, approval
+from mcp_platform.ml.errors import ArtifactRefused, GatesClosed, IsChallenger, IsChampion, IsRejected, NotChampion, NothingBefore
 from mcp_platform.ml.models import Champion, ModelArtifact, ModelVersion
 from mcp_platform.outbox import services as outbox
 from mcp_platform.tenancy.models import Tenant
@@ -26,13 +29,27 @@ LONGEST_REASON: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of model: its gates, and how its page shows what is special about it (a template and what it needs)."""
+    """A kind of model: its gates, how its page shows what is special about it (a template and what it needs), what of its metrics counts beside
+    other versions, and how it is watched: by readings of ours (`watch`) or by its own (`drift`)."""
 
     name: str
     title: str
     gates: Gates
     template: str = ""
     context: Callable[[ModelVersion], Mapping[str, Any]] | None = None
+    measures: tuple[Measure, ...] = ()
+    watch: "Watch | None" = None
+    drift: Callable[[ModelVersion], Drift] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """`features`: name -> title. `training`: what the model made of examples that it had not seen, from its metrics. `look`: what it makes of the
+    newest real inputs; None when there are none. A look may take seconds: it is a job's."""
+
+    features: Mapping[str, str]
+    training: Callable[[Mapping[str, Any]], Mapping[str, Counts]]
+    look: Callable[[ModelVersion], Seen | None]
 
 
 KINDS: dict[str, Kind] = {}
@@ -81,16 +98,17 @@ def keep(
     return row
 
 
-def judge(tenant: Tenant, row: ModelVersion) -> list[Gate]:
-    """The verdicts of its kind's gates, against what serves now."""
+def judge(tenant: Tenant, row: ModelVersion, *, actor: str = "") -> list[Gate]:
+    """The verdicts of its kind's gates, against what serves now; last, where the operator asks for one, whether `actor` may approve it."""
     known = KINDS.get(row.kind)
     champion = queries.champion(tenant, kind=row.kind, subject=row.subject)
     other = champion.metrics if champion is not None and champion.pk != row.pk else None
-    return known.gates(row.metrics, other) if known else []
+    found = known.gates(row.metrics, other) if known else []
+    return [*found, *approval(settings.MODEL_APPROVAL, actor=actor, trainer=row.created_by)]
 
 
-def promote(tenant: Tenant, *, model_id: UUID, override: str = "", by: By | str) -> ModelVersion:
-    """Let it serve. `override`: the reason for doing so although gates are closed; it is audited.
+def promote(tenant: Tenant, *, model_id: UUID, override: str = "", note: str = "", by: By | str) -> ModelVersion:
+    """Let it serve. `override`: the reason for doing so although gates are closed (never the gate `approval`); it is audited, as is the `note`.
 
     Raises ModelNotFound, IsRejected, GatesClosed, ArtifactRefused.
     """
@@ -100,9 +118,9 @@ def promote(tenant: Tenant, *, model_id: UUID, override: str = "", by: By | str)
         )
     with transaction.atomic():
         row = _not_rejected(_locked(tenant, model_id))
-        verdicts = judge(tenant, row)
+        verdicts = judge(tenant, row, actor=_actor(by))
         closed = [gate for gate in verdicts if not gate.passed]
-        if closed and not override.strip():
+        if any(gate.name == APPROVAL for gate in closed) or (closed and not override.strip()):
             raise GatesClosed(errors=[{"path": f"$.gates.{gate.name}", "code": "gate_closed", "message": gate.why} for gate in closed])
         queries.content(tenant, row.pk)  # what has been tampered with never serves
         pointer = Champion.objects.for_tenant(tenant).select_for_update().filter(kind=row.kind, subject=row.subject).first()
@@ -115,6 +133,8 @@ def promote(tenant: Tenant, *, model_id: UUID, override: str = "", by: By | str)
         changes: dict[str, Any] = {"number": [before.number if before else None, row.number], "subject": row.subject}
         if closed:
             changes |= {"override": override.strip(), "closed_gates": [gate.name for gate in closed]}
+        if note.strip():
+            changes["note"] = note.strip()[:LONGEST_REASON]
         audit(tenant, actor=_actor(by), action="model.promote", target=row, changes=changes)
         _tell_world(tenant, row, before)
     return row
@@ -142,13 +162,17 @@ def roll_back(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
 
 
 def reject(tenant: Tenant, *, model_id: UUID, reason: str = "", by: By) -> ModelVersion:
-    """It shall never serve. Raises ModelNotFound, IsChampion."""
+    """It shall never serve. Raises ModelNotFound, IsChampion, IsChallenger."""
     with transaction.atomic():
         row = _locked(tenant, model_id)
         if row.status == ModelVersion.Status.CHAMPION:
             raise IsChampion(model_id=str(model_id))
+        if row.status == ModelVersion.Status.CHALLENGER:
+            raise IsChallenger(model_id=str(model_id))
         row.status = ModelVersion.Status.REJECTED
         row.save(update_fields=("status",))
+        tenant_id, generation = tenant.pk, uuid4().hex
+        jobs.after_commit(lambda: queries.forget(tenant_id, generation))  # it may have been in the shadow
         audit(tenant, actor=actor_of(by), action="model.reject", target=row, changes={"reason": reason[:LONGEST_REASON]})
     return row
 
@@ -170,9 +194,9 @@ def _point(tenant: Tenant, row: ModelVersion, before: ModelVersion | None) -> No
     values = {"model": row, "previous": before, "moved_at": now}
     Champion.objects.update_or_create(tenant=tenant, kind=row.kind, subject=row.subject, defaults=values)
     if before is not None:
-        ModelVersion.objects.filter(pk=before.pk).update(status=ModelVersion.Status.RETIRED)
-    row.status, row.promoted_at = ModelVersion.Status.CHAMPION, now
-    row.save(update_fields=("status", "promoted_at"))
+        ModelVersion.objects.filter(pk=before.pk).update(status=ModelVersion.Status.ARCHIVED)
+    row.status, row.promoted_at, row.returns_to = ModelVersion.Status.CHAMPION, now, ""
+    row.save(update_fields=("status", "promoted_at", "returns_to"))
     tenant_id, generation = tenant.pk, uuid4().hex
     jobs.after_commit(lambda: queries.forget(tenant_id, generation))
 

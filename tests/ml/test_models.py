@@ -69,7 +69,7 @@ def test_promotion_and_roll_back_move_one_pointer(tenant: Tenant, django_capture
         back = services.roll_back(tenant, model_id=two.pk, by=None)
     assert back.pk == one.pk
     assert queries.serving(tenant.pk)[key] == one.pk
-    assert [row.status for row in queries.models(tenant).order_by("number")] == ["champion", "retired"]
+    assert [row.status for row in queries.models(tenant).order_by("number")] == ["champion", "archived"]
     actions = list(AuditEntry.objects.for_tenant(tenant).order_by("number").values_list("action", flat=True))
     assert actions == ["model.train", "model.train", "model.promote", "model.promote", "model.roll_back"]
 
