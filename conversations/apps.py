@@ -15,4 +15,8 @@ class ConversationsConfig(AppConfig):
         import_module("flows.services.testing").use_runner(import_module("conversations.rehearsals").play)
         # Experiments compare how conversations went; only this app can read that.
         outcomes = import_module("conversations.analytics.outcomes")
-        import_module("experiments.services").use_source(outcomes.outcomes, outcomes.history)
+        experiments = import_module("experiments.services")
+        experiments.use_source(outcomes.outcomes, outcomes.history)
+        experiments.use_recent(outcomes.recent)
+        evaluations = import_module("conversations.analytics.evaluations")
+        experiments.use_engine(evaluations.replay, evaluations.simulate_arms)

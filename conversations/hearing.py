@@ -7,15 +7,16 @@ understand the words again there, without a run of a model.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from conversations import queries, sealed
+from django.utils import timezone
+
+from conversations import arms, queries, sealed, store
 from conversations.core.codec import snapshot_from_json
 from conversations.core.types import Book, Command, Frame, Input, Postback, Said, Understanding
-from conversations.models import Conversation
 from conversations.nlu import champions, ear, orchestrator
 from flows.core.types import Program
 from mcp_platform import observability
@@ -35,7 +36,7 @@ _REMEMBERED = 20_000
 class Audience:
     """Who listens to a conversation's next message: the flows on its stack, the tenant's own handlers, the flows that words can start.
 
-    `tenant_id` says whose trained models understand; None: patterns alone.
+    `tenant_id` says whose trained models understand; None: patterns alone. `instead`: flow -> the model that an experiment asks.
     """
 
     programs: tuple[Program, ...]
@@ -43,10 +44,13 @@ class Audience:
     tenant_id: UUID | None = None
     tenant: Program | None = None
     triggers: tuple[tuple[str, str, Program], ...] = ()  # flow_id, intent, program
+    instead: Mapping[str, UUID] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
         own = (self.locale, *(program.key for program in self.programs))
+        if self.instead:
+            own = (*own, "!", *(f"{flow_id}={model}" for flow_id, model in sorted(self.instead.items())))
         if self.tenant is None and not self.triggers:
             return own
         return (*own, "|", self.tenant.key if self.tenant is not None else "", *(program.key for _, _, program in self.triggers))
@@ -62,7 +66,7 @@ _listening: "OrderedDict[UUID, Audience]" = OrderedDict()
 _lock = Lock()
 
 
-def audience(tenant_id: UUID | None, book: Book, frames: Iterable[Frame], locale: str) -> Audience:
+def audience(tenant_id: UUID | None, book: Book, frames: Iterable[Frame], locale: str, instead: Mapping[str, UUID] = ear.NOTHING_ELSE) -> Audience:
     programs = tuple(book.programs[frame.program] for frame in frames if frame.program in book.programs)
     triggers = tuple(
         (flow_id, trigger.intent, book.programs[key])
@@ -70,7 +74,7 @@ def audience(tenant_id: UUID | None, book: Book, frames: Iterable[Frame], locale
         for trigger in found
         if (key := book.current.get(flow_id, "")) in book.programs
     )
-    return Audience(programs=programs, locale=locale, tenant_id=tenant_id, tenant=book.tenant, triggers=triggers)
+    return Audience(programs=programs, locale=locale, tenant_id=tenant_id, tenant=book.tenant, triggers=triggers, instead=instead)
 
 
 def remember(conversation_id: UUID, listeners: Audience) -> None:
@@ -107,9 +111,11 @@ def prepare(tenant: Tenant, conversation_id: UUID, request: Mapping[str, Any]) -
         listen(tenant, conversation_id, sealed.opened(request)["content"], afresh=True)
 
 
-def understand(programs: Sequence[Program], text: str, locale: str, *, tenant: Tenant | None = None) -> Understanding:
-    """Outside a conversation: what these flows make of the words, with the tenant's models when it is named."""
-    listeners = Audience(programs=tuple(programs), locale=locale, tenant_id=tenant.pk if tenant is not None else None)
+def understand(
+    programs: Sequence[Program], text: str, locale: str, *, tenant: Tenant | None = None, instead: Mapping[str, UUID] = ear.NOTHING_ELSE
+) -> Understanding:
+    """Outside a conversation: what these flows make of the words, with the tenant's models when it is named; `instead` of its champions others."""
+    listeners = Audience(programs=tuple(programs), locale=locale, tenant_id=tenant.pk if tenant is not None else None, instead=instead)
     return _understood(listeners, text, thorough=True)
 
 
@@ -119,44 +125,47 @@ def costly(tenant: Tenant) -> bool:
 
 
 def _looked_up(tenant: Tenant, conversation_id: UUID) -> Audience | None:
-    rows = Conversation.objects.for_tenant(tenant).filter(pk=conversation_id)
-    found = rows.values_list("snapshot", "environment_id", "locale").first()
-    if found is None:
+    row = store.read(tenant.pk, conversation_id, "")
+    if row is None:
         return None
-    stored, environment_id, locale = found
     try:
-        snapshot = snapshot_from_json(sealed.opened(stored))
+        snapshot = snapshot_from_json(sealed.opened_text(row.snapshot))
         frames = snapshot.frames
-        book = queries.book(tenant, environment_id, [frame.program for frame in frames], frames[0].flow_id if frames else "")
+        book = queries.book(tenant, row.environment_id, [frame.program for frame in frames], frames[0].flow_id if frames else "")
     except (PlatformError, KeyError, TypeError, ValueError, AttributeError) as fault:  # the turn itself will say what is wrong
         log.warning("audience_unknown", fault=repr(fault))
         return None
-    return audience(tenant.pk, book, frames, snapshot.locale or locale)
+    met = arms.of_models(row, snapshot, book.current, timezone.now(), fresh=False)
+    return audience(tenant.pk, book, frames, snapshot.locale or row.locale, arms.instead(met))
 
 
 def _understood(listeners: Audience, text: str, *, thorough: bool) -> Understanding:
     """What any flow of the stack makes of the words; for an intent that several know, the best score."""
 
     def of(program: Program) -> Understanding:
-        return ear.understand(program, text, locale=listeners.locale, tenant_id=listeners.tenant_id, thorough=thorough)
+        return ear.understand(program, text, locale=listeners.locale, tenant_id=listeners.tenant_id, thorough=thorough, instead=listeners.instead)
 
     found = of(listeners.programs[0]) if len(listeners.programs) == 1 else _together(of(program) for program in listeners.programs)
     if listeners.tenant is None and not listeners.triggers:
         return found
     tenant = of(listeners.tenant).intents if listeners.tenant is not None else ()
-    triggers = ((flow_id, dict(of(program).intents).get(intent, 0.0)) for flow_id, intent, program in listeners.triggers)
+    near = [(flow_id, intent, of(program)) for flow_id, intent, program in listeners.triggers]
+    triggers = ((flow_id, dict(told.intents).get(intent, 0.0)) for flow_id, intent, told in near)
     sure = sorted(((flow_id, score) for flow_id, score in triggers if score > 0), key=lambda pair: -pair[1])
-    return Understanding(intents=found.intents, entities=found.entities, tenant=tenant, triggers=tuple(sure))
+    models = {name: model for told in (*(told for _, _, told in near), found) for name, model in told.models.items()}
+    return Understanding(intents=found.intents, entities=found.entities, tenant=tenant, triggers=tuple(sure), models=models)
 
 
 def _together(found: Iterable[Understanding]) -> Understanding:
     scores: dict[str, float] = {}
     entities: dict[str, str] = {}
+    models: dict[str, str] = {}
     for one in found:
         for name, score in one.intents:
             scores[name] = max(score, scores.get(name, 0.0))
         entities.update(one.entities)
-    return Understanding(intents=tuple(sorted(scores.items(), key=lambda pair: -pair[1])), entities=entities)
+        models.update(one.models)
+    return Understanding(intents=tuple(sorted(scores.items(), key=lambda pair: -pair[1])), entities=entities, models=models)
 
 
 def message(content: Mapping[str, Any], listeners: Audience, heard: Heard | None) -> Input:

@@ -10,6 +10,7 @@ from conversations.core import codec, recording
 from conversations.core.rehearsal import Stubs, rehearse
 from conversations.core.types import Book, Call, Outcome, Started, Understanding
 from conversations.nlu import patterns
+from conversations.nlu.ear import NOTHING_ELSE
 from flows import queries as flows
 from flows import services as flow_services
 from flows.core import definition, scripts
@@ -68,11 +69,11 @@ def default_environment_id(tenant: Tenant) -> int | None:
         return None
 
 
-def understood(tenant: Tenant) -> Callable[[Sequence[Program], str, str], Understanding]:
-    """As in a live conversation of this tenant, with the models that serve it now."""
+def understood(tenant: Tenant, instead: Mapping[str, UUID] = NOTHING_ELSE) -> Callable[[Sequence[Program], str, str], Understanding]:
+    """As in a live conversation of this tenant, with the models that serve it now, or those that are named (`instead`, by flow)."""
 
     def understand(programs: Sequence[Program], text: str, locale: str) -> Understanding:
-        return hearing.understand(programs, text, locale, tenant=tenant) if programs else Understanding()
+        return hearing.understand(programs, text, locale, tenant=tenant, instead=instead) if programs else Understanding()
 
     return understand
 

@@ -1,7 +1,7 @@
 """Stored conversations, played again: on a draft or another version, many at a time; with another input; and to prove that the log is whole."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -19,6 +19,7 @@ from conversations.core.differences import CAUSES, Seen
 from conversations.core.replay import Comparison, Record, TurnPair
 from conversations.core.types import Book, Event, Input, Started
 from conversations.models import Conversation, ConversationEvent, Replay, ReplayedConversation
+from conversations.nlu.ear import NOTHING_ELSE
 from flows import queries as flows
 from flows.core import definition
 from flows.core.types import Json, Program
@@ -63,11 +64,14 @@ def prepare(
     ran_on: int | None = None,
     since: datetime | None = None,
     understanding: str = Replay.Understanding.AUTO,
+    conversations: Sequence[UUID] = (),
+    models: Mapping[str, UUID] = NOTHING_ELSE,
     by: By,
 ) -> Replay:
     """Choose the newest `count` conversations of a flow, to be played on its draft or on version `number`.
 
-    `environment`, `ran_on` (number of a version) and `since` choose among the stored conversations.
+    `environment`, `ran_on` (number of a version) and `since` choose among the stored conversations; `conversations` names them instead.
+    `models`: flow -> the intent model that is asked in the champion's place, where words are understood anew.
     Raises FlowNotFound, VersionNotFound, EnvironmentNotFound, FlowHasProblems when the draft cannot run, FieldsRefused, NothingToReplay.
     """
     _require_sensible(count, understanding)
@@ -76,11 +80,13 @@ def prepare(
     where = flows.environment(tenant, environment)
     if ran_on is not None:
         flows.version(tenant, flow.pk, ran_on)
-    chosen = list(records.newest(tenant, flow, environment=environment, version=ran_on, since=since).values_list("pk", flat=True)[:count])
+    newest = records.newest(tenant, flow, environment=environment, version=ran_on, since=since)
+    chosen = list(conversations) or list(newest.values_list("pk", flat=True)[:count])
     if not chosen:
         raise errors.NothingToReplay(flow_id=flow.flow_id)
     text = definition.canonical(definition.export(parsed))
     target = f"version {number}" if number is not None else f"draft rev {flow.rev}"
+    target += "".join(f", model {str(model)[:8]}" for model in models.values())
     made = Replay(
         tenant=tenant,
         flow=flow,
@@ -90,7 +96,8 @@ def prepare(
         sha256=definition.digest(text),
         environment=where,
         understanding=understanding,
-        chosen={"count": count, "environment": environment, "version": ran_on, "since": since.isoformat() if since else None},
+        chosen={"count": count, "environment": environment, "version": ran_on, "since": since.isoformat() if since else None}
+        | ({"models": {name: str(model) for name, model in models.items()}} if models else {}),
         created_by=actor_of(by),
         created_at=timezone.now(),
     )
@@ -141,7 +148,8 @@ def work(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> di
     found = Replay.objects.for_tenant(tenant).filter(pk=arguments["replay_id"]).select_related("flow").first()
     if found is None:
         raise errors.ReplayNotFound(replay_id=str(arguments["replay_id"]))
-    stage = Stage(tenant, program_of(found), found.environment_id, found.understanding)
+    models = {name: UUID(model) for name, model in found.chosen.get("models", {}).items()}
+    stage = Stage(tenant, program_of(found), found.environment_id, found.understanding, models)
     rows = ReplayedConversation.objects.for_tenant(tenant).filter(replay=found)
     total = rows.count()
     done = total - rows.filter(verdict=Verdict.PENDING).count()
@@ -181,8 +189,10 @@ class Told:
 class Stage:
     """A program and everything that is needed to play conversations on it."""
 
-    def __init__(self, tenant: Tenant, program: Program, environment_id: int | None, understanding: str) -> None:
-        self.tenant, self.program, self.understanding = tenant, program, understanding
+    def __init__(
+        self, tenant: Tenant, program: Program, environment_id: int | None, understanding: str, models: Mapping[str, UUID] = NOTHING_ELSE
+    ) -> None:
+        self.tenant, self.program, self.understanding, self.models = tenant, program, understanding, models
         self.environment_id = environment_id
         self.stubs = rehearsals.stubs_of(tenant)
         self._books: dict[frozenset[str], Book] = {}
@@ -195,7 +205,7 @@ class Stage:
 
     def _one(self, record: Record) -> Told:
         try:
-            understand = rehearsals.understood(self.tenant) if self.anew(record) else None
+            understand = rehearsals.understood(self.tenant, self.models) if self.anew(record) else None
             return Told(comparison=replay.rerun(record, self.book(record), understand=understand, stubs=self.stubs))
         except (PlatformError, KeyError, TypeError, ValueError, AttributeError, IndexError) as fault:
             log.warning("replay_failed", conversation_id=record.conversation_id, fault=repr(fault))

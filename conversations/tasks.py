@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from conversations import handoff, replays, services, understanding, versions
+from conversations import handoff, replays, services, shadows, understanding, versions
 from flows.services import following
 from mcp_platform import jobs
 from mcp_platform.operations import services as operations
@@ -111,6 +111,12 @@ following(versions.follow)
 @jobs.task("conversations.version_published")
 def version_published(*, tenant_id: str, version_id: str) -> None:
     understanding.follow_publish(_tenant(tenant_id), version_id=UUID(version_id))
+
+
+@jobs.task("conversations.shadow_turn")
+def shadow_turn(*, tenant_id: str, turn_id: str) -> None:
+    """A lost one is a comparison less."""
+    shadows.compare(_tenant(tenant_id), turn_id=UUID(turn_id))
 
 
 @jobs.sweep(every_seconds=60.0, name="conversations.untrained")

@@ -33,6 +33,12 @@ class VariantNotFound(errors.NotFound):
     code = "VARIANT_NOT_FOUND"
 
 
+class EvaluationNotFound(errors.NotFound):
+    """There is no such evaluation."""
+
+    code = "EVALUATION_NOT_FOUND"
+
+
 class PlanRefused(errors.Invalid):
     """The experiment cannot be planned like that; `errors` lists every fault with its path."""
 

@@ -96,6 +96,7 @@ class Experiment(TenantModel):
     class Unit(models.TextChoices):
         USER = "user"
         CONVERSATION = "conversation"
+        BUILDING = "building"
 
     class Allocation(models.TextChoices):
         HASH = "hash", "by hash"
@@ -267,8 +268,8 @@ class Exposure(LogModel):
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="exposures", db_index=False)
     assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="exposures", db_index=False)  # exposure_once is its index
     variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="+", db_index=False)
-    conversation_id = models.UUIDField()
-    turn_id = models.UUIDField()
+    conversation_id = models.UUIDField(help_text="Of experiments on rankings: the building")
+    turn_id = models.UUIDField(null=True, help_text="Empty where no turn met the difference")
     phase = models.PositiveIntegerField()
     state = models.CharField(max_length=63)
     analysed = models.BooleanField(default=True)
@@ -343,3 +344,34 @@ class Decision(TenantModel):
         if not self._state.adding:
             raise DecisionsAreKept
         super().save(*args, **kwargs)
+
+
+class Evaluation(TenantModel):
+    """What is known of an experiment before anybody takes part: stored conversations played again through its variants, or made-up ones.
+
+    It belongs to the phase and the base that it was made for; `results` are filled in at the end (docs/experiments/evaluation.md).
+    """
+
+    class Kind(models.TextChoices):
+        REPLAY = "replay", "Replay"
+        SIMULATION = "simulation", "Simulation"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="evaluations", db_index=False)  # evaluation_newest is its index
+    kind = models.CharField(max_length=10, choices=Kind)
+    phase = models.PositiveIntegerField()
+    base_sha256 = models.CharField(max_length=64)
+    chosen = models.JSONField(default=dict, help_text="How the conversations were chosen or made")
+    operation_id = models.UUIDField(null=True)
+    progress = models.JSONField(default=dict, help_text="What a worker that takes it up again must know")
+    results = models.JSONField(default=dict)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("experiment", "kind", "-created_at"), name="evaluation_newest"),)
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.created_at:%Y-%m-%d %H:%M}"

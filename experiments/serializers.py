@@ -8,6 +8,7 @@ from experiments.core.metrics import MEASURES
 from experiments.models import KEY, Experiment, ExperimentMetric, Variant
 
 SHARE: Any = {"min_value": 0.0, "max_value": 1.0}
+MODEST: Any = {"min_value": -1e12, "max_value": 1e12}
 
 
 class VariantSerializer(serializers.Serializer[Any]):
@@ -54,7 +55,7 @@ class ExperimentChangeSerializer(serializers.Serializer[Any]):
     alpha = serializers.FloatField(required=False)
     power = serializers.FloatField(required=False)
     minimum_effect = serializers.FloatField(required=False, min_value=0.0001)
-    baseline = serializers.FloatField(required=False, allow_null=True)
+    baseline = serializers.FloatField(required=False, allow_null=True, **MODEST)
     auto_stop = serializers.BooleanField(required=False)
     ramp = RampStepSerializer(many=True, required=False)
     variants = VariantSerializer(many=True, required=False)
@@ -164,7 +165,65 @@ class FindingsSerializer(serializers.Serializer[Any]):
     findings = serializers.DictField(help_text="The statistics document: arms, sample ratio, metrics, breaches, verdict")
     trend = serializers.ListField(child=serializers.DictField())
     funnel = serializers.DictField()
-    sizing = serializers.DictField()
+    sizing = serializers.DictField(help_text="How many units are needed, with the power curve")
+    progress = serializers.DictField(help_text="How far the arms are, and when the planned units will be there")
+    funnel_lift = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="State by state: share of each arm, difference, p value adjusted over all states (Benjamini-Hochberg)",
+    )
+    exposure = serializers.DictField(help_text="Exposed units of each arm over time, cumulative")
+    effect = serializers.DictField(allow_null=True, help_text="The primary metric's difference with its interval, at the end of each day")
+    stopping = serializers.DictField(allow_null=True, help_text="What stopping now costs: power, smallest effect that can be found, expected losses")
+    ramp = serializers.ListField(child=serializers.DictField(), help_text="Steps of the ramp: done, now, next (with what it waits for), later")
+
+
+class SizingSerializer(serializers.Serializer[Any]):
+    measure = serializers.ChoiceField(sorted(MEASURES), required=False)
+    baseline = serializers.FloatField(**MODEST)
+    deviation = serializers.FloatField(required=False, min_value=0.0, max_value=1e12)
+    effect = serializers.FloatField(min_value=0.0001, max_value=1e12)
+    alpha = serializers.FloatField(required=False, min_value=0.0001, max_value=0.4999)
+    power = serializers.FloatField(required=False, min_value=0.5, max_value=0.9999)
+    arms = serializers.IntegerField(required=False, min_value=2, max_value=20)
+    sequential = serializers.BooleanField(required=False)
+    coverage = serializers.FloatField(required=False, **SHARE)
+    daily = serializers.FloatField(required=False, min_value=0.0, max_value=1e12)
+
+
+class SizedSerializer(serializers.Serializer[Any]):
+    possible = serializers.BooleanField(help_text="False: no number of units finds it")
+    units_per_arm = serializers.IntegerField()
+    units = serializers.IntegerField()
+    units_per_arm_fixed = serializers.IntegerField(help_text="When nobody looks before the end")
+    days = serializers.FloatField(allow_null=True)
+    daily = serializers.FloatField(allow_null=True)
+    baseline = serializers.FloatField()
+    deviation = serializers.FloatField(allow_null=True)
+    minimum_effect = serializers.FloatField()
+    power = serializers.FloatField()
+    alpha = serializers.FloatField()
+    curve = serializers.ListField(child=serializers.DictField(), help_text="units_per_arm, power, power_fixed")
+    basis = serializers.DictField(required=False, allow_null=True, help_text="What was read from stored conversations: mean, deviation, units, daily")
+
+
+class PlanFaultSerializer(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+    expected = serializers.CharField(required=False, allow_blank=True)
+
+
+class VariantChangesSerializer(serializers.Serializer[Any]):
+    variant = serializers.CharField()
+    refused = serializers.CharField(allow_blank=True, help_text="Why nothing can be said")
+    changes = serializers.ListField(child=serializers.DictField(), help_text="path, kind, before, after")
+
+
+class ReviewSerializer(serializers.Serializer[Any]):
+    faults = PlanFaultSerializer(many=True, help_text="What would refuse a validation")
+    advice = PlanFaultSerializer(many=True, help_text="What would not, and should be known")
+    variants = VariantChangesSerializer(many=True)
+    sizing = SizedSerializer()
 
 
 class MetricSerializer(serializers.Serializer[Any]):

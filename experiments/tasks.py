@@ -1,7 +1,16 @@
 """Counting and watching in the background: a sweep finds experiments with something new, jobs count them."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import reverse
+
 from experiments import services
+from experiments.services.evaluating import KIND
 from mcp_platform import jobs
+from mcp_platform.operations import services as operations
+from mcp_platform.operations.models import Operation
+from mcp_platform.operations.services import Progress
 from mcp_platform.tenancy.models import Tenant
 
 
@@ -15,3 +24,12 @@ def find_new() -> int:
     for tenant_id, experiment_id in services.experiments_behind():
         jobs.enqueue("experiments.watch", tenant_id=str(tenant_id), experiment_id=str(experiment_id))
     return 0
+
+
+def _evaluation_page(row: Operation) -> str:
+    return reverse("admin:experiments_evaluation_change", args=(row.arguments["evaluation_id"],))
+
+
+@operations.kind(KIND, reads="experiments:read", opens=_evaluation_page)
+def evaluate(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    return services.work(tenant, arguments, progress)

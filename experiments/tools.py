@@ -9,6 +9,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from experiments import queries
 from experiments.models import Experiment
 from experiments.serializers import ExperimentDetailSerializer, ExperimentSerializer
+from experiments.services.evaluating import LABELS
 from mcp_platform.toolkit import Argument, Prompt, Said, Tool
 
 MOST: Final = 100
@@ -25,6 +26,16 @@ def _results(tenant: Any, arguments: Mapping[str, Any], _actor: str) -> dict[str
     row = queries.experiment(tenant, arguments["experiment"])
     found = {"experiment": _plain(ExperimentDetailSerializer(row).data), "findings": row.findings or {}}
     return {**found, "trend": queries.trend(row), "decisions": queries.decisions(row).count()}
+
+
+def _evaluations(tenant: Any, arguments: Mapping[str, Any], _actor: str) -> dict[str, Any]:
+    found = queries.latest(queries.experiment(tenant, arguments["experiment"]))
+    return {
+        "evaluations": [
+            _plain({"kind": kind, "label": LABELS[kind], "finished_at": one.finished_at, "chosen": one.chosen, "results": one.results})
+            for kind, one in sorted(found.items())
+        ]
+    }
 
 
 def _plain(data: Any) -> Any:
@@ -88,6 +99,27 @@ TOOLS: Final[tuple[Tool | Prompt, ...]] = (
                 "decisions": {"type": "integer"},
             },
             "required": ["experiment", "findings", "trend", "decisions"],
+        },
+        idempotent=True,
+        read_only=True,
+    ),
+    Tool(
+        name="experiments.evaluations",
+        title="What is known of an experiment before it starts",
+        description="Its newest replay (stored conversations played again through the variants: a check of consistency, no estimate) and its newest "
+        "simulation (a forecast by a model of people, with how well that model does on conversations it has not seen).",
+        scope="experiments:read",
+        call=_evaluations,
+        input_schema={
+            "type": "object",
+            "properties": {"experiment": {"type": "string", "maxLength": 63, "description": "Key or id"}},
+            "required": ["experiment"],
+            "additionalProperties": False,
+        },
+        output_schema={
+            "type": "object",
+            "properties": {"evaluations": {"type": "array", "items": {"type": "object"}}},
+            "required": ["evaluations"],
         },
         idempotent=True,
         read_only=True,

@@ -20,6 +20,7 @@ app.autodiscover_tasks(
         "mcp_platform.operations",
         "mcp_platform.vault",
         "mcp_platform.outbox",
+        "mcp_platform.ml",
         "mcp_platform.oauth",
         "mcp_platform.orchestrator",
         "conversations",

@@ -7,6 +7,8 @@ import limits
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from mcp_platform.ml.core import gates
+
 
 @register(Tags.compatibility)
 def several_processes_need_redis(**_: Any) -> list[CheckMessage]:
@@ -51,6 +53,17 @@ def limits_can_be_read(**_: Any) -> list[CheckMessage]:
             found.append(Error(f"{name}: {fault}", hint="Such as 6000/minute.", id="platform.E005"))
     if settings.MAX_PARALLEL_EXECUTIONS < 1:
         found.append(Error("MAX_PARALLEL_EXECUTIONS must be at least 1.", id="platform.E006"))
+    return found
+
+
+@register(Tags.compatibility)
+def models_can_be_approved_and_told(**_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.MODEL_APPROVAL not in gates.POLICIES:
+        known = ", ".join(gates.POLICIES)
+        found.append(Error(f"MODEL_APPROVAL={settings.MODEL_APPROVAL} is not known.", hint=f"One of {known}.", id="platform.E008"))
+    if settings.MLFLOW_TRACKING_URI and not settings.MLFLOW_TRACKING_URI.startswith(("http://", "https://")):
+        found.append(Error("MLFLOW_TRACKING_URI is no http:// or https:// address: models are told over MLflow's REST API.", id="platform.E009"))
     return found
 
 

@@ -132,6 +132,9 @@ MODEL_ORCHESTRATOR_TIMEOUT_MS = env.int("MODEL_ORCHESTRATOR_TIMEOUT_MS", default
 ADAPTOR_SERVICE_URL = env.str("ADAPTOR_SERVICE_URL", default="")
 ADAPTOR_SERVICE_TOKEN = env.str("ADAPTOR_SERVICE_TOKEN", default="")  # sent to it as a bearer token
 SECURITY_HUB_URL = env.str("SECURITY_HUB_URL", default="")
+SECURITY_HUB_TOKEN = env.str("SECURITY_HUB_TOKEN", default="")  # sent to it as a bearer token
+SECURITY_HUB_TIMEOUT_MS = env.int("SECURITY_HUB_TIMEOUT_MS", default=1000)
+SECURITY_HUB_CACHE_SECONDS = env.float("SECURITY_HUB_CACHE_SECONDS", default=5.0)  # how long a decision is believed
 ANALYTICS_ENGINE_URL = env.str("ANALYTICS_ENGINE_URL", default="")
 ANALYTICS_ENGINE_SECRET = env.str("ANALYTICS_ENGINE_SECRET", default="")  # whsec_…: signs what goes there
 OUTBOX_REDIS_URL = env.str("OUTBOX_REDIS_URL", default=REDIS_URL)
@@ -142,6 +145,11 @@ OUTBOX_DISABLE_AFTER_HOURS = env.int("OUTBOX_DISABLE_AFTER_HOURS", default=120)
 KAFKA_BROKERS = env.str("KAFKA_BROKERS", default="")  # host:port,host:port
 KAFKA_TOPIC = env.str("KAFKA_TOPIC", default="mcp.events")
 KAFKA_OPTIONS = env.json("KAFKA_OPTIONS", default={})  # of librdkafka, such as {"security.protocol": "SASL_SSL"}
+MODEL_APPROVAL = env.str("MODEL_APPROVAL", default="automatic")  # who lets a model serve: automatic (open gates) | person | second_person
+MLFLOW_TRACKING_URI = env.str("MLFLOW_TRACKING_URI", default="")  # http(s)://…: every model is told to this MLflow server
+MLFLOW_TRACKING_TOKEN = env.str("MLFLOW_TRACKING_TOKEN", default="")  # sent to it as a bearer token; else
+MLFLOW_TRACKING_USERNAME = env.str("MLFLOW_TRACKING_USERNAME", default="")  # name and password
+MLFLOW_TRACKING_PASSWORD = env.str("MLFLOW_TRACKING_PASSWORD", default="")
 OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])  # host or host:port that may resolve to a private address
 
 MCP_STDIO_SERVERS = env.json("MCP_STDIO_SERVERS", default={})  # programs that tenants may use as MCP servers; docs/mcp/orchestrator.md
@@ -372,7 +380,7 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Dead turns", "icon": "report", "to": "conversations.turn", "badge": "conversations.admin.dead.unresolved"},
             {"title": "Replays", "icon": "replay", "to": "conversations.replay"},
             {"title": "Analytics", "icon": "monitoring", "to": "analytics.flowanalytics"},
-            {"title": "Experiments", "icon": "science", "to": "experiments.experiment"},
+            {"title": "Experiments", "icon": "science", "to": "experiments.experiment", "also": "experiments.evaluation"},
             {"title": "Try a flow", "icon": "chat", "to": "conversations_conversation_try", "needs": "conversations:write"},
             {"title": "Web chats", "icon": "public", "to": "conversations.webchannel"},
         ],
@@ -434,7 +442,14 @@ ADMIN_NAVIGATION: list[tuple[str, list[dict[str, str]]]] = [
             {"title": "Tenant handlers", "icon": "sensors", "to": "flows.tenanthandlers"},
             {"title": "Integrations", "icon": "hub", "to": "flows.integration", "also": "flows.stub"},
             {"title": "Integration health", "icon": "monitoring", "to": "conversations.integrationhealth"},
-            {"title": "Understanding", "icon": "psychology", "to": "conversations.understoodflow", "also": "ml.modelversion"},
+            {"title": "Understanding", "icon": "psychology", "to": "conversations.understoodflow"},
+            {
+                "title": "Model registry",
+                "icon": "inventory_2",
+                "to": "ml_modelversion_registry",
+                "also": "ml.modelversion",
+                "needs": "models:read",
+            },
             {
                 "title": "Product metadata",
                 "icon": "sell",
@@ -497,6 +512,9 @@ SPECTACULAR_SETTINGS = {
         "ConditionEnum": "flows.models.CONDITIONS",
         "ExperimentStateEnum": "experiments.models.Experiment.State",
         "ExperimentKindEnum": "experiments.models.Experiment.Kind",
+        "EvaluationKindEnum": "experiments.models.Evaluation.Kind",
+        "EvaluationUnderstandingEnum": "experiments.services.evaluating.UNDERSTANDING",
+        "UnderstandingEnum": "conversations.models.Replay.Understanding",
         "MetricRoleEnum": "experiments.models.ExperimentMetric.Role",
         "RoleEnum": "mcp_platform.tenancy.models.Role",
         "IntegrationTypeEnum": "flows.models.INTEGRATION_TYPES",

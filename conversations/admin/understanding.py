@@ -21,7 +21,7 @@ from mcp_platform.operations import pages as operations
 from mcp_platform.operations import queries as operation_queries
 from mcp_platform.tenancy.pages import TenantPage, may, principal
 
-VARIANTS = {"candidate": "info", "champion": "success", "retired": "", "rejected": "danger"}
+VARIANTS = {"candidate": "info", "shadow": "info", "challenger": "warning", "champion": "success", "archived": "", "rejected": "danger"}
 
 
 @admin.register(UnderstoodFlow)

@@ -5,13 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Min, Q
+from django.utils import timezone
+
 from conversations.analytics.core.counting import Fact, TurnFact
 from conversations.analytics.core.outcomes import outcome
 from conversations.models import Conversation, ConversationEvent
 from experiments.core.metrics import Outcome
+from experiments.services.sizing import Lately
 from mcp_platform.tenancy.models import Tenant
 
 MOST_BEFORE = 200  # conversations of one user that are looked back at
+MOST_RECENT = 1000  # conversations that say how a flow does now
 
 
 def outcomes(tenant: Tenant, seen: Mapping[UUID, int]) -> Mapping[UUID, Outcome]:
@@ -26,6 +31,21 @@ def history(tenant: Tenant, user: str, until: datetime, days: int) -> Iterable[O
         return ()
     mine = Conversation.objects.for_tenant(tenant).filter(user_ref=user, created_at__lt=until, created_at__gte=until - timedelta(days=days))
     return _read(tenant, list(mine.order_by("-created_at").values_list("pk", flat=True)[:MOST_BEFORE])).values()
+
+
+def recent(tenant: Tenant, flow: str, environment: int, days: int) -> Lately:
+    """The newest conversations of a flow in an environment, and how many there were in these days (or since the first of them)."""
+    now = timezone.now()
+    rows = Conversation.objects.for_tenant(tenant).filter(flow_key=flow, environment_id=environment, created_at__gte=now - timedelta(days=days))
+    facts = rows.aggregate(total=Count("pk"), users=Count("user_ref", distinct=True, filter=~Q(user_ref="")), first=Min("created_at"))
+    newest = dict(rows.order_by("-created_at").values_list("pk", "user_ref")[:MOST_RECENT])
+    found = _read(tenant, list(newest))
+    return Lately(
+        outcomes=[(newest[pk], one) for pk, one in found.items()],
+        total=facts["total"],
+        users=facts["users"],
+        days=(now - facts["first"]) / timedelta(days=1) if facts["first"] else 0.0,
+    )
 
 
 def _read(tenant: Tenant, wanted: list[UUID]) -> dict[UUID, Outcome]:

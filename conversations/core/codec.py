@@ -129,6 +129,8 @@ def _said(event: Said) -> dict[str, Json]:
         data["triggers"] = [list(pair) for pair in heard.triggers]
     if heard.tenant:
         data["tenant"] = [list(pair) for pair in heard.tenant]
+    if heard.models:
+        data["models"] = dict(heard.models)
     if event.event:
         data["event"] = event.event
     if event.attributes:
@@ -178,6 +180,7 @@ _READERS: dict[str, Callable[[Mapping[str, Json]], Input]] = {
             entities=data.get("entities") or {},
             triggers=tuple((name, score) for name, score in data.get("triggers") or ()),
             tenant=tuple((name, score) for name, score in data.get("tenant") or ()),
+            models=data.get("models") or {},
         ),
         event=data.get("event") or "",
         attributes=data.get("attributes") or {},

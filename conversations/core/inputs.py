@@ -110,6 +110,8 @@ def _record_message(run: Run, event: Said) -> bool:
     if intent:
         data["intent"] = intent
         data["confidence"] = confidence
+    if event.understanding.models:
+        data["models"] = dict(event.understanding.models)
     if event.attachment:
         data["attachment"] = True
     run.emit("message", data)

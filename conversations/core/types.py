@@ -96,12 +96,14 @@ class Understanding:
     """What the words mean: intents with confidence 0..1, best first, and entities found (slot name -> raw text).
 
     `triggers` are flows that these words would start, with confidence, best first; `tenant` are intents of the tenant's own handlers.
+    `models` are the versions of trained models that were asked, by flow.
     """
 
     intents: tuple[tuple[str, float], ...] = ()
     entities: Mapping[str, str] = field(default_factory=dict)
     triggers: tuple[tuple[str, float], ...] = ()
     tenant: tuple[tuple[str, float], ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The intent model that serves a flow, loaded once in a process and kept by its id: what a model is never changes."""
+"""The intent model that understands a flow's users, loaded once in a process and kept by its id: what a model is never changes."""
 
 import time
 from typing import Final
@@ -23,11 +23,28 @@ def subject_of(flow_id: str) -> str:
     return f"flow:{flow_id}"
 
 
+def flow_of(subject: str) -> str:
+    """The flow that a subject names; "" for one that names none."""
+    return subject.removeprefix("flow:") if subject.startswith("flow:") else ""
+
+
 def model_of(tenant_id: UUID, flow_id: str) -> IntentModel | None:
     """None when no model serves, or when the one that should cannot be used: then patterns answer alone."""
-    model_id = queries.serving(tenant_id).get((KIND, subject_of(flow_id)))
-    if model_id is None:
-        return None
+    found = chosen(tenant_id, flow_id)
+    return found[1] if found is not None else None
+
+
+def chosen(tenant_id: UUID, flow_id: str, instead: UUID | None = None) -> tuple[UUID, IntentModel] | None:
+    """`instead`: an experiment's model; the champion where that one cannot be used. None when there is none."""
+    for model_id in (instead, queries.serving(tenant_id).get((KIND, subject_of(flow_id)))):
+        made = by_id(tenant_id, model_id) if model_id is not None else None
+        if model_id is not None and made is not None:
+            return model_id, made
+    return None
+
+
+def by_id(tenant_id: UUID, model_id: UUID) -> IntentModel | None:
+    """None when it cannot be used."""
     found = _models.get(model_id)
     return found if found is not None else _load(tenant_id, model_id)
 

@@ -1,5 +1,7 @@
 """What one flow makes of the words: the remote service or the flow's trained model, with the flow's own patterns, and near choices."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -15,9 +17,14 @@ log = observability.logger(__name__)
 SURE_EXAMPLE: Final = 90.0  # beside a model only an example that is misspelt counts: what is alike in meaning the model knows better
 
 
-def understand(program: Program, text: str, *, locale: str, tenant_id: UUID | None, thorough: bool) -> Understanding:
+NOTHING_ELSE: Final[Mapping[str, UUID]] = {}
+
+
+def understand(
+    program: Program, text: str, *, locale: str, tenant_id: UUID | None, thorough: bool, instead: Mapping[str, UUID] = NOTHING_ELSE
+) -> Understanding:
     """`tenant_id`: whose models; None for patterns alone. `thorough`: no lock is held, so that a model may compute and a service be asked;
-    otherwise only what this process has worked out before is used."""
+    otherwise only what this process has worked out before is used. `instead`: flow -> the model that an experiment asks in the champion's place."""
     flow = program.flow
     if tenant_id is None or not flow.intents:
         return _with_choices(patterns.understand(program, text, locale=locale), program, text)
@@ -27,11 +34,13 @@ def understand(program: Program, text: str, *, locale: str, tenant_id: UUID | No
             signs = patterns.understand(program, text, locale=locale, near=SURE_EXAMPLE)
             intents = blended(signs.intents, detected.intents, flow.intents)
             return _with_choices(Understanding(intents=intents, entities=dict(detected.entities)), program, text)
-    learned = _learned(tenant_id, flow.flow_id, text, thorough)
-    if learned is None:
+    asked = _learned(tenant_id, flow.flow_id, text, thorough, instead.get(flow.flow_id))
+    if asked is None:
         return _with_choices(patterns.understand(program, text, locale=locale), program, text)
+    model_id, learned = asked
     signs = patterns.understand(program, text, locale=locale, near=SURE_EXAMPLE)
-    return _with_choices(Understanding(intents=blended(signs.intents, learned, flow.intents)), program, text)
+    found = Understanding(intents=blended(signs.intents, learned, flow.intents), models={flow.flow_id: str(model_id)})
+    return _with_choices(found, program, text)
 
 
 def _detected(program: Program, text: str, locale: str, tenant_id: UUID, thorough: bool) -> orchestrator.Detected | None:
@@ -44,13 +53,13 @@ def _detected(program: Program, text: str, locale: str, tenant_id: UUID, thoroug
         return None
 
 
-def _learned(tenant_id: UUID, flow_id: str, text: str, thorough: bool) -> Ranked | None:
-    """None when there is no model, or no time for it."""
-    model = champions.model_of(tenant_id, flow_id)
-    if model is None or not (thorough or model.ready(text)):
+def _learned(tenant_id: UUID, flow_id: str, text: str, thorough: bool, instead: UUID | None) -> tuple[UUID, Ranked] | None:
+    """The model that was asked, and what it says; None when there is no model, or no time for it."""
+    chosen = champions.chosen(tenant_id, flow_id, instead)
+    if chosen is None or not (thorough or chosen[1].ready(text)):
         return None
     try:
-        return model.classify(text)
+        return chosen[0], chosen[1].classify(text)
     except (minilm.Unavailable, minilm.Busy) as fault:
         log.warning("understood_by_patterns", fault=repr(fault))
         return None
@@ -60,4 +69,4 @@ def _with_choices(found: Understanding, program: Program, text: str) -> Understa
     near = entities.near_choices(program.flow, text) if program.flow.slots else {}
     if not near:
         return found
-    return Understanding(intents=found.intents, entities={**near, **found.entities})
+    return replace(found, entities={**near, **found.entities})

@@ -1,11 +1,14 @@
 """How good a model is, and where its bar lies: numbers over examples that it had not seen."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from conversations.core.words import folded
 from conversations.nlu.model import BAR, OUT_OF_SCOPE, IntentModel
+from mcp_platform.ml.core.gates import calibration_error
 
 if TYPE_CHECKING:
     from numpy import float32, int64
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 NONE: Final = "(none)"  # what a message is told to be whose best intent stays below the bar
 MISJUDGED_KEPT: Final = 500
+HELD_OUT_KEPT: Final = 2_000
 BINS: Final = 10
 SLOPES: Final = (0.3, 1.5)  # a steeper one would call everything certain where cross-validation saw no mistake
 FEWEST_STRANGERS: Final = 20  # out-of-scope examples, to say where they lie
@@ -53,7 +57,9 @@ class Bin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`accuracy`: the best intent was right; `accepted_accuracy`: and above the bar. `confusion` are (intent, told, count), told may be NONE."""
+    """`accuracy`: the best intent was right; `accepted_accuracy`: and above the bar. `confusion` are (intent, told, count), told may be NONE.
+    `confidences`: of the author's examples, how many lie in each tenth; `calibration` counts out-of-scope ones, too. `held_out` are
+    (digest of the words, intent, told), so that two models can be compared on the examples that both were measured with."""
 
     examples: int
     accuracy: float
@@ -64,9 +70,12 @@ class Report:
     confusion: tuple[tuple[str, str, int], ...]
     misjudged: tuple[Misjudged, ...]
     calibration: tuple[Bin, ...]
+    confidences: tuple[int, ...] = ()
+    held_out: tuple[tuple[str, str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "confusion": [list(one) for one in self.confusion]}
+        found = {**asdict(self), "confusion": [list(one) for one in self.confusion], "held_out": [list(one) for one in self.held_out]}
+        return {**found, "calibration_error": calibration_error(found["calibration"])}
 
 
 def calibrate(certain: "Floats", numbers: "Ints", labels: Sequence[str], *, lost_share: float, lost_count: float) -> tuple[float, float]:
@@ -125,6 +134,7 @@ def report(certain: "Floats", numbers: "Ints", texts: Sequence[str], model: Inte
     confidences = [model.confidence(float(value)) for value in best]
     pairs: Counter[tuple[str, str]] = Counter()
     misjudged: list[Misjudged] = []
+    held_out: list[tuple[str, str, str]] = []
     right = accepted_right = strangers = turned_away = 0
     for place, number in enumerate(numbers):
         answer = labels[told[place]] if confidences[place] >= BAR else NONE
@@ -135,6 +145,7 @@ def report(certain: "Floats", numbers: "Ints", texts: Sequence[str], model: Inte
                 continue
         wanted = labels[number]
         pairs[wanted, answer] += 1
+        held_out.append((_digest(texts[place]), wanted, answer))
         right += bool(told[place] == number)
         accepted_right += answer == wanted
         if answer != wanted and not (number == nothing and answer == NONE):
@@ -151,7 +162,19 @@ def report(certain: "Floats", numbers: "Ints", texts: Sequence[str], model: Inte
         confusion=tuple(sorted((wanted, answer, count) for (wanted, answer), count in pairs.items())),
         misjudged=tuple(sorted(misjudged, key=lambda one: -one.confidence)[:MISJUDGED_KEPT]),
         calibration=_bins(confidences, [bool(told[place] == number) for place, number in enumerate(numbers)]),
+        confidences=tenths(confidences[:own]),
+        held_out=tuple(sorted(held_out)[:HELD_OUT_KEPT]),
     )
+
+
+def _digest(text: str) -> str:
+    """Short, and the same for every model: of two large sets the smallest digests are the same examples."""
+    return hashlib.sha256(folded(text).encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def tenths(confidences: Sequence[float]) -> tuple[int, ...]:
+    counts = Counter(min(BINS - 1, int(one * BINS)) for one in confidences)
+    return tuple(counts[place] for place in range(BINS))
 
 
 def _share(part: float, whole: float) -> float:

@@ -97,6 +97,7 @@ def _learn(examples: Sequence[tuple[str, str]], told: Told, encoder: str | None)
         "background": len(data.texts) - own,
         "examples": own,
         "conflicting": _conflicting(texts, names),
+        "strangers": int((data.numbers == data.labels.index(OUT_OF_SCOPE)).sum()) if OUT_OF_SCOPE in data.labels else 0,
     }
     return Learned(model=model, report=report, data_sha256=digest(examples), choices=choices)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ CONVERSATIONS, TURNS, EVENTS, EFFECTS, TIMERS, OUTBOX, ASSIGNMENTS, EXPOSURES = 
 )
 READ = f"""
 SELECT c.id, c.tenant_id, c.environment_id, c.version_id, c.flow_key, c.channel, c.user_ref, c.locale, c.status, c.snapshot, c.awaiting,
-       c.rev, c.next_turn, c.last_seq, c.queued,
+       c.rev, c.next_turn, c.last_seq, c.queued, c.created_at,
        t.id, t.number, t.status, t.request_sha256, t.reply
 FROM {CONVERSATIONS} c LEFT JOIN {TURNS} t ON t.conversation_id = c.id AND t.client_message_id = %s
 WHERE c.id = %s AND c.tenant_id = %s"""
@@ -73,7 +74,7 @@ def _read(tenant_id: UUID, conversation_id: UUID, client_message_id: str, sql: s
         found = cursor.fetchone()
     if found is None:
         return None
-    row, turn = found[:15], found[15:]
+    row, turn = found[:16], found[16:]
     return Row(
         id=conversation_id,
         tenant_id=tenant_id,
@@ -90,6 +91,7 @@ def _read(tenant_id: UUID, conversation_id: UUID, client_message_id: str, sql: s
         next_turn=row[12],
         last_seq=row[13],
         queued=row[14],
+        created_at=_moment(row[15]),
         turn=_stored(turn) if turn[0] is not None else None,
     )
 
@@ -106,6 +108,12 @@ def _stored(columns: Any) -> StoredTurn:
 
 def column_id(value: UUID) -> Any:
     return value if connection.vendor == "postgresql" else value.hex
+
+
+def _moment(value: Any) -> datetime:
+    """SQLite gives the text that Django has written, in UTC."""
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _uuid(value: Any) -> UUID:

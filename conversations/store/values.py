@@ -58,6 +58,7 @@ class Row:
     last_seq: int
     queued: int
     turn: StoredTurn | None = None
+    created_at: datetime | None = None  # None while the conversation is being made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,7 @@ class ExposureWrite:
 
     `fresh`: its flow began in this very step; else the log must show that it began in this version (`program`) after `since` and after its unit
     got the arm: a conversation that joins later runs in the base, which is the control's own version. Units from before `opened` are not analysed.
+    Of experiments on models `program` is "", and `fresh` says that the conversation takes part.
     """
 
     experiment: UUID

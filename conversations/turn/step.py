@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from conversations import desk, events, hearing, queries, sealed, store
+from conversations import desk, events, hearing, queries, sealed, shadows, store
 from conversations.core import codec, fold, inputs, machine, words
 from conversations.core.announcements import announcements
 from conversations.core.types import Book, Call, CancelTimer, Event, Input, Reply, SetTimer, Snapshot, Started, Status, Step
@@ -153,7 +153,7 @@ def run(
         raise ContextLost(f"the context is at event {before.seq}, the log at {row.last_seq}")
     if not before.frames and not starts:
         raise ContextLost("the conversation has never come to a first state")
-    event = event or _input(pending, before, book, tenant.pk, row.locale, heard)
+    event = event or _input(pending, before, book, tenant.pk, row.locale, heard, met)
     step = _advance(book, before, event, now, str(row.id))
     step = replace(step, events=(*prologue, *step.events)) if prologue else step
     seconds = time.perf_counter() - began
@@ -168,7 +168,8 @@ def run(
         step = failed(before, "STATE_EXECUTION_ERROR", f"the flow made a value that cannot be stored: {fault}")
         status = _status(step, dead)
         body = write(row, pending, before, step, sensitive, status=status, milliseconds=milliseconds, now=now, birth=birth)
-    hearing.remember(row.id, hearing.audience(tenant.pk, book, step.snapshot.frames, step.snapshot.locale))
+    hearing.remember(row.id, hearing.audience(tenant.pk, book, step.snapshot.frames, step.snapshot.locale, met.asked))
+    shadows.follow(tenant, pending.id, step.events)
     flow_id = step.snapshot.frames[-1].flow_id if step.snapshot.frames else row.flow_key
     ran.append(Ran(kind=pending.kind, status=status, flow_id=flow_id, step=step, seconds=seconds))
     return Result(conversation_id=row.id, turn_id=pending.id, number=pending.number, status=status, body=body if status != "running" else "")
@@ -187,12 +188,12 @@ def _status(step: Step, dead: bool) -> str:
     return (Turn.Status.FAILED if step.error is not None else Turn.Status.DONE).value
 
 
-def _input(pending: Pending, before: Snapshot, book: Book, tenant_id: UUID, locale: str, heard: hearing.Heard | None) -> Input:
+def _input(pending: Pending, before: Snapshot, book: Book, tenant_id: UUID, locale: str, heard: hearing.Heard | None, met: Trials) -> Input:
     request = pending.request
     if request["type"] == "started":
         return Started(flow_id=request["flow_id"], inputs=request.get("inputs") or {})
     if request["type"] == "message":
-        listeners = hearing.audience(tenant_id, book, before.frames, before.locale or locale)
+        listeners = hearing.audience(tenant_id, book, before.frames, before.locale or locale, met.asked)
         content = inputs.spelled_out(before, request["content"])
         return hearing.message(content, listeners, heard if content is request["content"] else None)
     return codec.input_from_json(request)
@@ -252,7 +253,7 @@ def write(
         milliseconds=milliseconds,
         earlier=pending.earlier,
         opening=pending.opening,
-        variant=met.shown(after) if met.arms else None,
+        variant=met.shown(after) if met else None,
     )
     body = store.dump(reply)
     bottom = after.frames[0] if after.frames else None
@@ -278,7 +279,7 @@ def write(
         cancelled=tuple(effect.token for effect in step.effects if isinstance(effect, CancelTimer)),
         effects=tuple(calls),
         outbox=_announced(row, pending, step, secret, turn, reply["processing_time_ms"]),
-        exposures=met.exposures(row, before, step) if met.arms else (),
+        exposures=met.exposures(row, before, step) if met else (),
     )
     with_people = row.status == Status.HANDOFF or after.status is Status.HANDOFF
     if with_people and store.one_statement():

@@ -1,4 +1,4 @@
-"""Experiments inside a turn: which version a flow begins in, and the first time that a conversation comes to where the versions differ.
+"""Experiments inside a turn: which version a flow begins in, which model understands, and the first time that a conversation meets a difference.
 
 Nothing is asked of the database while no experiment runs, and afterwards once for each unit and process.
 """
@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from conversations import queries, store
+from conversations import arms, store
+from conversations.arms import ModelArm, attributes, unit_of
 from conversations.core.types import Event, Snapshot, Step
 from experiments import queries as experiments
 from experiments.queries import Trial
@@ -22,20 +23,44 @@ EXPOSED: Final = "experiment.exposed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """The experiments that a conversation takes part in. `instead`: flow -> the version that it begins in. `arms`: with the unit that has them."""
+    """The experiments that a conversation takes part in. `instead`: flow -> the version that it begins in. `arms`: with the unit that has them.
+    `models`: those on the models that understand its words."""
 
     instead: Mapping[str, str] = field(default_factory=dict)
     arms: tuple[tuple[Trial, str, str], ...] = ()  # trial, arm, unit
+    models: tuple[ModelArm, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.arms or self.models)
+
+    @property
+    def asked(self) -> Mapping[str, uuid.UUID]:
+        """flow -> the model that understands in the champion's place."""
+        return arms.instead(self.models)
 
     def shown(self, after: Snapshot) -> str | None:
-        """ "experiment:arm" of the lowest flow that runs in its arm's version; None for a conversation that is in no experiment."""
+        """ "experiment:arm" of the lowest flow that runs in its arm's version, or is understood by its arm's model; None without any."""
         for frame in after.frames:
             for trial, arm, _ in self.arms:
                 if trial.versions.get(arm) == frame.program:
                     return f"{trial.key}:{arm}"
+        for frame in after.frames:
+            for one in self.models:
+                if one.flow_id == frame.flow_id:
+                    return f"{one.trial.key}:{one.arm}"
         return None
 
     def exposures(self, row: store.Row, before: Snapshot, step: Step) -> tuple[store.ExposureWrite, ...]:
+        return (*self._met_in_flows(row, before, step), *self._met_in_words(row, before, step))
+
+    def _met_in_words(self, row: store.Row, before: Snapshot, step: Step) -> Iterator[store.ExposureWrite]:
+        """Where an arm's own model understood what was said. What the patterns alone or a remote service understood exposes nobody."""
+        asked = {name: key for event in step.events if event.kind == "message" for name, key in (event.data.get("models") or {}).items()}
+        for one in self.models:
+            if asked.get(one.flow_id) == str(one.model) and _mark(one.trial, row) not in _exposed:
+                yield _written(row, one.trial, one.arm, one.unit, state=before.state, fresh=True)  # `arms` has seen to who takes part
+
+    def _met_in_flows(self, row: store.Row, before: Snapshot, step: Step) -> tuple[store.ExposureWrite, ...]:
         """Where this step came to a state in which an arm differs, in the version of its own arm."""
         begun = {str(event.data.get("program")) for event in step.events if event.kind in BEGINS}  # also what is over within this step
         for trial, arm, _ in self.arms:
@@ -71,34 +96,18 @@ def met(row: store.Row, before: Snapshot, current: Mapping[str, str], now: datet
     running = experiments.running(row.tenant_id, row.environment_id)
     if not running:
         return NONE
-    arms, instead = [], {}
+    held, instead = [], {}
     for trial in running:
-        if trial.flow_id not in current or trial.flow_id in instead:
+        if trial.kind != arms.OF_FLOWS or trial.flow_id not in current or trial.flow_id in instead:
             continue
         unit = unit_of(trial, row)
-        arm = assigning.arm_for(row.tenant_id, trial, unit, attributes(row, before, trial), now, fresh=fresh and trial.unit == "conversation")
+        made = fresh and trial.unit == "conversation"
+        arm = assigning.arm_for(row.tenant_id, trial, unit, attributes(row, before, trial, trial.flow_id), now, fresh=made)
         if arm in trial.versions:
-            arms.append((trial, arm, unit))
+            held.append((trial, arm, unit))
             instead[trial.flow_id] = trial.versions[arm]
-    return Trials(instead={name: key for name, key in instead.items() if current[name] != key}, arms=tuple(arms))
-
-
-def unit_of(trial: Trial, row: store.Row) -> str:
-    return str(row.id) if trial.unit == "conversation" else row.user_ref
-
-
-def attributes(row: store.Row, before: Snapshot, trial: Trial) -> Mapping[str, Any]:
-    """What targeting may ask. `id` is what is hashed."""
-    return {
-        "id": unit_of(trial, row),
-        "user_id": row.user_ref,
-        "conversation_id": str(row.id),
-        "channel": row.channel,
-        "locale": before.locale or row.locale,
-        "environment": queries.environment_name(row.environment_id),
-        "flow_id": trial.flow_id,
-        "profile": before.profile,
-    }
+    others = {name: key for name, key in instead.items() if current[name] != key}
+    return Trials(instead=others, arms=tuple(held), models=arms.of_models(row, before, current, now, fresh=fresh))
 
 
 def _exposure(row: store.Row, trial: Trial, arm: str, unit: str, step: Step, visited: list[tuple[str, str]]) -> store.ExposureWrite | None:
@@ -106,6 +115,11 @@ def _exposure(row: store.Row, trial: Trial, arm: str, unit: str, step: Step, vis
     state = next((state for key, state in visited if key == program and state in trial.states), None)
     if state is None:
         return None
+    fresh = any(event.kind in BEGINS and event.data.get("program") == program for event in step.events)
+    return _written(row, trial, arm, unit, state=state, program=program, fresh=fresh)
+
+
+def _written(row: store.Row, trial: Trial, arm: str, unit: str, *, state: str, fresh: bool, program: str = "") -> store.ExposureWrite:
     return store.ExposureWrite(
         experiment=trial.id,
         unit_type=trial.unit,
@@ -117,7 +131,7 @@ def _exposure(row: store.Row, trial: Trial, arm: str, unit: str, step: Step, vis
         program=program,
         since=trial.since,
         opened=trial.opened,
-        fresh=any(event.kind in BEGINS and event.data.get("program") == program for event in step.events),
+        fresh=fresh,
         outbox=_told(row, trial, arm, state),
     )
 

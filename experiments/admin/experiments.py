@@ -1,44 +1,32 @@
-"""Experiments: the list, and one with its plan, what its variants change, its numbers and its decisions."""
+"""Experiments in the admin: the list with what the numbers say, and the addresses of the pages of one."""
 
-import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments import queries, services
+from experiments.admin import drawing
+from experiments.admin.deciding import Deciding
+from experiments.admin.frame import CALLS, COLOURS, DONE, NEEDS, PLANNED, press
+from experiments.admin.live import Live
+from experiments.admin.planning import Planning
 from experiments.models import Experiment
-from experiments.services.planning import differences
 from mcp_platform.admin_base import badge
-from mcp_platform.errors import PlatformError
-from mcp_platform.tenancy.pages import TenantPage, may, principal
+from mcp_platform.tenancy.pages import in_view, may, principal
 
-COLOURS: Mapping[str, str] = {"running": "success", "paused": "warning", "stopped": "danger", "decided": "info"}
-# What may be pressed in which state: (verb, label, icon, look, asks for words).
-BUTTONS: Mapping[str, tuple[tuple[str, str, str, str, bool], ...]] = {
-    "draft": (("validate", "Validate and freeze", "rule", "main", False),),
-    "validated": (("start", "Start", "play_arrow", "main", False),),
-    "running": (("pause", "Pause", "pause", "", False), ("stop", "Stop for everybody", "dangerous", "bad", True)),
-    "paused": (("resume", "Go on", "play_arrow", "main", False), ("stop", "Stop for everybody", "dangerous", "bad", True)),
-    "stopped": (("rebase", "Another phase on what runs now", "restart_alt", "", False),),
-    "decided": (("archive", "Put away", "archive", "", False),),
-}
-NEEDS: Mapping[str, str] = {"validate": "write", "rebase": "write", "archive": "write"}
-STATE = re.compile(r"\$\.states\.\w+")
-DECIDABLE = ("running", "paused", "stopped")
+TONES = {"good": "success", "bad": "danger", "": ""}
+SHARED = (("metric", "Metrics", "metricdefinition"), ("namespace", "Namespaces", "namespace"), ("holdout", "Holdouts", "holdout"))
 
 
 @admin.register(Experiment)
-class ExperimentPage(TenantPage):
-    permissions: ClassVar = {"view": "experiments:read", "write": "experiments:write", "run": "experiments:run"}
-    change_form_template = "experiments/experiment.html"
-    list_display = ("what", "state_of", "where", "said", "created_at")
+class ExperimentPage(Planning, Live, Deciding):
+    change_list_template = "experiments/list.html"
+    list_display = ("what", "state_of", "where", "lift", "said", "exposed", "created_at")
     list_filter = ("state", "kind")
     search_fields = ("key", "name")
     ordering = ("-created_at",)
@@ -54,102 +42,69 @@ class ExperimentPage(TenantPage):
 
     @admin.display(description="State", ordering="state")
     def state_of(self, row: Experiment) -> SafeString:
-        return badge(row.get_state_display(), COLOURS.get(row.state, ""))
+        return badge(row.get_state_display(), COLOURS.get(row.state, ""), title=row.stop_reason)
 
     @admin.display(description="Where")
-    def where(self, row: Experiment) -> str:
-        return f"{row.flow.flow_id if row.flow else row.subject} in {row.environment.name}"
+    def where(self, row: Experiment) -> SafeString:
+        return format_html('{}<span class="mcp-below">{}</span>', row.flow.flow_id if row.flow else row.subject, row.environment.name)
+
+    @admin.display(description="Lift")
+    def lift(self, row: Experiment) -> SafeString | str:
+        """Of the first primary metric, in the arm that does best."""
+        primary = next((one for one in (row.findings or {}).get("metrics", ()) if one["role"] == "primary"), None)
+        arms = [one for one in (primary or {}).get("arms", ()) if not one["control"] and one.get("lift")]
+        if primary is None or not arms:
+            return "–"
+        up = 1 if primary["higher_is_better"] else -1
+        best = max(arms, key=lambda one: one["lift"]["value"] * up)
+        within = f"{drawing.percent(best['lift']['lower'], signed=True)} … {drawing.percent(best['lift']['upper'], signed=True)}"
+        told = within if best["lift"]["lower"] is not None else "too early for an interval"
+        value = badge(drawing.percent(best["lift"]["value"], signed=True), TONES[drawing.tone(primary, best)])
+        return format_html('{}<span class="mcp-below">{}: {}</span>', value, primary["label"], told)
 
     @admin.display(description="The numbers say")
     def said(self, row: Experiment) -> str:
         return str((row.findings or {}).get("verdict", {}).get("sentence", "–"))
 
+    @admin.display(description="Exposed")
+    def exposed(self, row: Experiment) -> str:
+        return f"{row.findings['exposed']:,}" if row.findings else "–"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        mine = in_view(request, Experiment.objects.all(), self.permissions["view"])
+        shared = [{"title": title, "to": reverse(f"admin:experiments_{model}_changelist")} for _, title, model in SHARED]
+        more = {
+            "none": not mine.exists(),
+            "shared": shared,
+            "new_url": self.to("add") if may(request, self.permissions["write"]) else "",
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **more})
+
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
+        """What is planned is shown as its plan, what has started as it lives."""
         if object_id is None:
             raise Http404
-        row: Experiment = queries.experiment(self.mine(request, object_id).tenant_id, self.mine(request, object_id).pk)
-        held = {what: may(request, needed, row.tenant_id) for what, needed in self.permissions.items()}
-        buttons = [
-            {"verb": verb, "label": label, "icon": icon, "look": look, "asks": asks, "to": self.to("press", row.pk, verb)}
-            for verb, label, icon, look, asks in BUTTONS.get(row.state, ())
-            if held[NEEDS.get(verb, "run")]
-        ]
-        return self.show(
-            request,
-            self.change_form_template,
-            title=row.name,
-            object=row,
-            colour=COLOURS.get(row.state, ""),
-            variants=[{"row": one, "changes": _changes(row, one)} for one in row.variants.all()],
-            findings=row.findings,
-            sizing=services.sizing(row),
-            trend=queries.trend(row),
-            decisions=queries.decisions(row),
-            broken=services.verify_decisions(row),
-            buttons=buttons,
-            decidable=row.state in DECIDABLE and held["run"],
-            decide_url=self.to("press", row.pk, "decide"),
-        )
+        row = self.row(request, object_id)
+        return self.plan_page(request, row.pk, "review") if row.state in PLANNED else self.live_page(request, row)
 
     def get_urls(self) -> list[Any]:
-        press: Callable[..., Any] = self.admin_site.admin_view(self.press)
-        return [path("<uuid:pk>/press/<slug:verb>/", press, name="experiments_experiment_press"), *super().get_urls()]
+        def page(route: str, view: Callable[..., Any], name: str) -> Any:
+            return path(route, self.admin_site.admin_view(view), name=f"experiments_experiment_{name}")
+
+        return [
+            page("<uuid:pk>/plan/<slug:step>/", self.plan_page, "plan"),
+            page("<uuid:pk>/state/", self.state_page, "state"),
+            page("<uuid:pk>/live/", self.live_part, "live"),
+            page("<uuid:pk>/decisions/", self.decisions_page, "decisions"),
+            page("<uuid:pk>/press/<slug:verb>/", self.press, "press"),
+            *super().get_urls(),
+        ]
 
     def press(self, request: HttpRequest, pk: Any, verb: str) -> HttpResponse:
         """One button: one service call."""
         if request.method != "POST" or verb not in CALLS:
             return HttpResponseRedirect(self.to("change", pk))
-        row = self.mine(request, pk, NEEDS.get(verb, "run"))
+        row = self.row(request, pk, NEEDS.get(verb, "run"))
         by = principal(request, row.tenant)
-        return self.perform(request, lambda: CALLS[verb](row, request.POST, by), done=DONE.get(verb, "Done."), to=self.to("change", pk))
-
-
-def _changes(row: Experiment, variant: Any) -> dict[str, Any]:
-    """Context of templates/flows/diff.html: what a variant changes, by state."""
-    if variant.is_control or row.flow is None:
-        return {"refused": "", "groups": []}
-    try:
-        found = differences(row, variant)
-    except PlatformError as error:
-        return {"refused": error.message, "groups": []}
-    groups: dict[str, list[dict[str, str]]] = {}
-    for change in found:
-        state = (STATE.match(change.path) or [""])[0]
-        told = {
-            "kind": change.kind.value,
-            "label": change.path.removeprefix(state) or "$",
-            "before": _text(change.before),
-            "after": _text(change.after),
-        }
-        groups.setdefault(state.removeprefix("$.states."), []).append(told)
-    listed = [{"state": state, "changes": changes} for state, changes in groups.items()]
-    return {"refused": "", "groups": listed, "before": "the base", "after": variant.key}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False, indent=1)
-
-
-def _decide(row: Experiment, given: Any, by: Any) -> Any:
-    verdict, reason = given.get("verdict", ""), given.get("reason", "")
-    if verdict.startswith("promote:"):
-        return services.promote(row.tenant, key=row.pk, variant=verdict.removeprefix("promote:"), reason=reason, by=by)
-    return services.decide(row.tenant, key=row.pk, verdict="keep" if verdict == "keep" else "inconclusive", reason=reason, by=by)
-
-
-CALLS: Mapping[str, Callable[[Experiment, Any, Any], Any]] = {
-    "validate": lambda row, _, by: services.validate(row.tenant, key=row.pk, by=by),
-    "start": lambda row, _, by: services.start(row.tenant, key=row.pk, by=by),
-    "pause": lambda row, _, by: services.pause(row.tenant, key=row.pk, by=by),
-    "resume": lambda row, _, by: services.resume(row.tenant, key=row.pk, by=by),
-    "stop": lambda row, given, by: services.stop(row.tenant, key=row.pk, reason=given.get("reason", ""), by=by),
-    "rebase": lambda row, _, by: services.rebase(row.tenant, key=row.pk, by=by),
-    "archive": lambda row, _, by: services.archive(row.tenant, key=row.pk, by=by),
-    "decide": _decide,
-}
-DONE: Mapping[str, str] = {
-    "validate": "Its variants are frozen as versions.",
-    "start": "It runs.",
-    "stop": "It is stopped: every flow begins in its current version again.",
-    "decide": "It is decided, and the decision is kept.",
-}
+        to = self.to("changelist") if verb == "delete" else self.to("change", pk)
+        return self.perform(request, lambda: press(row, verb, request.POST, by), done=DONE[verb], to=to)

@@ -1,6 +1,7 @@
 """Experiments: plan, validate, run, read, decide."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import django_filters
@@ -14,7 +15,7 @@ from experiments import queries, services
 from experiments import serializers as shapes
 from experiments.core import statistics
 from experiments.core.sums import Sums
-from experiments.models import Experiment
+from experiments.models import Experiment, Variant
 from mcp_platform.rest import check_body, etag_of, require_match
 from mcp_platform.schema import ProblemSerializer
 from mcp_platform.tenancy.authenticators import principal_of
@@ -129,6 +130,8 @@ ResumeView = deed("resume", services.resume, RUN, "Go on after a pause.")
 KILLS = "The kill switch: within a second every flow begins in its current version again."
 StopView = deed("stop", services.stop, RUN, KILLS, shapes.StopReasonSerializer)
 RampView = deed("ramp", services.ramp, RUN, "Let more or fewer take part.", shapes.RampSerializer)
+STEPS = "Take the next step of the ramp now, whatever it still waits for."
+StepView = deed("step", services.step, RUN, STEPS)
 RebaseView = deed("rebase", services.rebase, WRITE, "Apply the variants to the version that runs now, as a new phase with a new seed.")
 ArchiveView = deed("archive", services.archive, WRITE, "Put it away.")
 
@@ -189,12 +192,37 @@ class FindingsView(APIView):
 
 def findings_of(row: Experiment) -> dict[str, Any]:
     funnel = {state: {arm: _share(sums) for arm, sums in arms.items()} for state, arms in queries.state_funnel(row).items()}
-    return {"findings": row.findings, "trend": queries.trend(row), "funnel": funnel, "sizing": services.sizing(row)}
+    return {"findings": row.findings, "trend": queries.trend(row), "funnel": funnel, **services.standing(row)}
 
 
 def _share(sums: Sums) -> dict[str, Any]:
     """Of conversations, whoever had them."""
     return {"units": sums.n, "share": sums.ratio, "interval": list(statistics.wilson(Sums(n=sums.d, y=sums.y))) if sums.d else None}
+
+
+class ReviewView(APIView):
+    permissions: ClassVar = {"GET": READ}
+
+    @extend_schema(operation_id="experiments_review", responses=shapes.ReviewSerializer)
+    def get(self, request: Request, key: str) -> Response:
+        """The plan before it is validated: every fault, advice, what the variants change, how many units are needed. Keeps nothing."""
+        row = queries.experiment(principal_of(request).tenant, key)
+        sizing = services.sizing(row, basis=services.logged(row))
+        return Response({**services.review(row, sizing), "variants": [_changes(row, one) for one in row.variants.all()], "sizing": sizing})
+
+
+def _changes(row: Experiment, variant: Variant) -> dict[str, Any]:
+    refused, found = services.changed(row, variant)
+    return {"variant": variant.key, "refused": refused, "changes": [{**asdict(one), "kind": one.kind.value} for one in found]}
+
+
+class SizingView(APIView):
+    permissions: ClassVar = {"POST": READ}
+
+    @extend_schema(operation_id="experiment_sizing", request=shapes.SizingSerializer, responses=shapes.SizedSerializer)
+    def post(self, request: Request) -> Response:
+        """How many units an effect needs, with the power curve, without an experiment."""
+        return Response(services.what_if(check_body(request.data, shapes.SizingSerializer)))
 
 
 class FeaturesView(APIView):

@@ -106,7 +106,7 @@ def _arm(one: Asked, arm: Arm, found: Sums, base: Sums, ratio: bool, question: Q
     guarded = one.role == GUARDRAIL  # looked at all the time, whatever the mode of the rest
     estimate = difference(base, found, one.metric, ratio, "sequential" if guarded else question.mode, question.alpha)
     row["difference"] = statistics.plain(estimate)
-    row["lift"] = statistics.plain(_lift(base, found, ratio, "sequential" if guarded else question.mode, question.alpha))
+    row["lift"] = statistics.plain(lift_of(base, found, ratio, "sequential" if guarded else question.mode, question.alpha))
     row["p_value"] = estimate.p_value
     row["harm"] = _harm(estimate, one.metric.better_up, one.margin)
     row["significant"] = False
@@ -125,7 +125,8 @@ def difference(control: Sums, treatment: Sums, metric: Metric, ratio: bool, mode
     return (statistics.proportions if metric.kind.shape is Shape.SHARE else statistics.welch)(control, treatment, alpha)
 
 
-def _lift(control: Sums, treatment: Sums, ratio: bool, mode: str, alpha: float) -> Estimate | None:
+def lift_of(control: Sums, treatment: Sums, ratio: bool, mode: str, alpha: float) -> Estimate | None:
+    """The relative difference, in the mode's own interval; None where nothing divides."""
     find = statistics.sequential_lift if mode == "sequential" else statistics.lift
     return find(control, treatment, alpha, ratio=ratio)
 

@@ -16,7 +16,10 @@ FAILED: Final = frozenset({"failed", "cancelled", "stopped", "expired", "abandon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What happened in one conversation up to its event `seq`. Times are milliseconds, `csat` is 0..1."""
+    """What happened in one conversation up to its event `seq`. Times are milliseconds, `csat` is 0..1.
+
+    Of a building whose findings a model ranks, `verdicts` are what people made of them since, the highest first: True confirmed, False dismissed.
+    """
 
     seq: int = 0
     ended: bool = False
@@ -36,6 +39,7 @@ class Outcome:
     csat: float | None = None
     findings_fixed: int = 0
     states: frozenset[str] = frozenset()
+    verdicts: tuple[bool | None, ...] = ()
 
 
 class Shape(StrEnum):
@@ -49,7 +53,8 @@ Value = tuple[float, float]  # numerator, denominator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One kind of metric. `read` gives None for a conversation that says nothing about it (yet). `ends`: only an ended conversation says it."""
+    """One kind of metric. `read` gives None for a conversation that says nothing about it (yet). `ends`: only an ended conversation says it.
+    `of_talks` and `of_rankings`: whether conversations say it, and buildings whose findings are ranked."""
 
     shape: Shape
     higher_is_better: bool
@@ -57,6 +62,8 @@ class Measure:
     read: Callable[[Outcome, str], Value | None]
     takes: str = ""  # what the metric's `of` names, if anything
     ends: bool = False
+    of_talks: bool = True
+    of_rankings: bool = False
 
 
 def _flag(held: bool) -> Value:
@@ -77,6 +84,31 @@ def _turns(outcome: Outcome, of: str) -> Value | None:
 
 def _rated(outcome: Outcome, of: str) -> Value | None:
     return (outcome.csat, 1.0) if outcome.csat is not None else None
+
+
+DEPTH: Final = 10  # findings that a person looks at before lunch
+DEEPEST: Final = 100
+
+
+def depth_of(of: str) -> int | None:
+    """How many places of a ranking a metric looks at; None for what is no such number."""
+    if not of:
+        return DEPTH
+    return int(of) if of.isascii() and of.isdigit() and 1 <= int(of) <= DEEPEST else None
+
+
+def _right_first(outcome: Outcome, of: str) -> Value:
+    judged = [one for one in outcome.verdicts[: depth_of(of) or DEPTH] if one is not None]
+    return (float(sum(judged)), float(len(judged)))
+
+
+def _right(outcome: Outcome, of: str) -> Value:
+    judged = [one for one in outcome.verdicts if one is not None]
+    return (float(sum(judged)), float(len(judged)))
+
+
+def _judged(outcome: Outcome, of: str) -> Value:
+    return (float(sum(one is not None for one in outcome.verdicts)), 1.0)
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
@@ -104,7 +136,22 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "reached_state": Measure(
         shape=Shape.SHARE, higher_is_better=True, label="Reached a state", read=lambda o, of: _flag(of in o.states), takes="state"
     ),
-    "findings_fixed": Measure(shape=Shape.MEAN, higher_is_better=True, label="Findings fixed", read=lambda o, _: (float(o.findings_fixed), 1.0)),
+    "findings_fixed": Measure(
+        shape=Shape.MEAN, higher_is_better=True, label="Findings fixed", read=lambda o, _: (float(o.findings_fixed), 1.0), of_rankings=True
+    ),
+    "precision_at": Measure(
+        shape=Shape.RATIO,
+        higher_is_better=True,
+        label="Right among the first",
+        read=_right_first,
+        takes="depth (10)",
+        of_talks=False,
+        of_rankings=True,
+    ),
+    "confirmed_share": Measure(
+        shape=Shape.RATIO, higher_is_better=True, label="Confirmed of the judged", read=_right, of_talks=False, of_rankings=True
+    ),
+    "findings_judged": Measure(shape=Shape.MEAN, higher_is_better=True, label="Findings judged", read=_judged, of_talks=False, of_rankings=True),
 }
 
 

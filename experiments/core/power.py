@@ -81,3 +81,9 @@ def curve(variances: tuple[float, float], effect: float, sizes: Sequence[int], *
 def smallest_effect(variances: tuple[float, float], units: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """The smallest absolute difference that `units` in each arm can find, at a single look."""
     return (normal_quantile(1 - alpha / 2) + normal_quantile(power)) * sqrt(sum(variances) / max(units, 1))
+
+
+def smallest_sequential(variances: tuple[float, float], units: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The smallest absolute difference that an always-valid interval of `units` in each arm finds with this chance."""
+    error = sqrt(sum(variances) / max(units, 1))
+    return sequence_reach(2 * units, error * sqrt(2 * units), alpha) + normal_quantile(power) * error

@@ -1,5 +1,7 @@
 """Reads that more than one door uses."""
 
+from experiments.queries.evaluations import evaluation, evaluations, latest, newest_forecast
+from experiments.queries.looking import exposure_series, funnel_states, last_exposure, sums_by_day
 from experiments.queries.rows import (
     decisions,
     experiment,
@@ -13,22 +15,31 @@ from experiments.queries.rows import (
     state_funnel,
     trend,
 )
-from experiments.queries.running import Trial, forget, running, trial_of
+from experiments.queries.running import Trial, forget, running, running_rankings, trial_of
 
 __all__ = [
     "Trial",
     "decisions",
+    "evaluation",
+    "evaluations",
     "experiment",
     "experiments",
+    "exposure_series",
     "forget",
+    "funnel_states",
     "holdout",
     "holdouts",
+    "last_exposure",
+    "latest",
     "metric",
     "metrics",
     "namespace",
     "namespaces",
+    "newest_forecast",
     "running",
+    "running_rankings",
     "state_funnel",
+    "sums_by_day",
     "trend",
     "trial_of",
 ]

@@ -15,6 +15,7 @@ from experiments.core.assign import Arm, Holdout, Namespace, Plan
 from experiments.models import Experiment, Force, Variant
 
 BELIEVED_SECONDS = 0.5  # the kill switch must work within one
+EVERYWHERE = 0  # no environment has this number
 _KEPT = 10_000
 _running: dict[tuple[UUID, int], tuple[tuple["Trial", ...], float]] = {}
 
@@ -58,6 +59,11 @@ def running(tenant_id: UUID, environment_id: int) -> tuple[Trial, ...]:
     return found
 
 
+def running_rankings(tenant_id: UUID) -> tuple[Trial, ...]:
+    """The experiments on models that rank findings: these know no environments. As cheap as `running`."""
+    return tuple(one for one in running(tenant_id, EVERYWHERE) if one.kind == Experiment.Kind.RISK_MODEL)
+
+
 def forget(tenant_id: UUID) -> None:
     """An experiment of this tenant has changed."""
     for key in [key for key in list(_running) if key[0] == tenant_id]:
@@ -65,7 +71,8 @@ def forget(tenant_id: UUID) -> None:
 
 
 def _read(tenant_id: UUID, environment_id: int) -> tuple[Trial, ...]:
-    rows = Experiment.objects.for_tenant(tenant_id).filter(environment_id=environment_id, state=Experiment.State.RUNNING)
+    rows = Experiment.objects.for_tenant(tenant_id).filter(state=Experiment.State.RUNNING)
+    rows = rows if environment_id == EVERYWHERE else rows.filter(environment_id=environment_id)
     rows = rows.select_related("flow", "namespace", "holdout").prefetch_related("variants", "forces__variant").order_by("started_at", "pk")
     return tuple(trial_of(row) for row in rows)
 

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,32 +24,51 @@ _INSERT = (
     f"INSERT INTO {Assignment._meta.db_table} ({', '.join(column.attname for column in _COLUMNS)})"  # noqa: S608  names of our own
     f" VALUES ({', '.join(['%s'] * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
 )
-_arms: dict[_Key, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An arm that sticks to a unit, and since when."""
+
+    arm: str
+    at: datetime
+
+
+_arms: dict[_Key, Held] = {}
 _absent: dict[_Key, float] = {}
 
 
 def arm_for(tenant_id: UUID, trial: Trial, unit: str, attributes: Mapping[str, Any], now: datetime, *, fresh: bool = False) -> str:
     """The arm that this unit has, or gets now; "" when it takes no part. `fresh`: the unit was just made and cannot have a row."""
+    found = holding(tenant_id, trial, unit, attributes, now, fresh=fresh)
+    return found.arm if found is not None else ""
+
+
+def holding(tenant_id: UUID, trial: Trial, unit: str, attributes: Mapping[str, Any], now: datetime, *, fresh: bool = False) -> Held | None:
+    """As `arm_for`, with the moment at which the unit got its arm; None when it takes no part."""
     if not trial.plan.running or not settings.ENABLE_AB_TESTING:
-        return ""
+        return None
     key = (trial.id, trial.bucket_version, unit)
     forced = trial.forced.get(unit, "")
     if forced:
         _arms.pop(key, None)  # its row is replaced, and goes when it is forced no longer
-    known = _arms.get(key, "")
-    if known:
-        return decide(trial.plan, unit, attributes, now, sticky=known).arm  # the dates and the kill switch still count
-    held = "" if fresh or _is_absent(key) else _stored(trial, unit)
+    known = _arms.get(key)
+    if known is not None:
+        still = decide(trial.plan, unit, attributes, now, sticky=known.arm).arm  # the dates and the kill switch still count
+        return known if still == known.arm else None
+    held = None if fresh or _is_absent(key) else _stored(trial, unit)
     dice = random.random() if trial.plan.drawn else None  # noqa: S311  shares people out, keeps no secret
-    chosen = decide(trial.plan, unit, attributes, now, forced=forced, sticky=held, dice=dice)
+    chosen = decide(trial.plan, unit, attributes, now, forced=forced, sticky=held.arm if held is not None else "", dice=dice)
     if not chosen.arm:
         _remember(_absent, key, time.monotonic() + ABSENT_SECONDS)
-        return ""
-    sticks = held == chosen.arm and chosen.reason is not Reason.FORCED
-    arm = chosen.arm if sticks else _keep(tenant_id, trial, unit, chosen, now, alone=fresh and not trial.plan.drawn)
+        return None
+    if held is not None and held.arm == chosen.arm and chosen.reason is not Reason.FORCED:
+        found = held
+    else:
+        found = _keep(tenant_id, trial, unit, chosen, now, alone=fresh and not trial.plan.drawn)
     if chosen.reason is not Reason.FORCED:
-        jobs.after_commit(lambda: _remember(_arms, key, arm))  # a turn that is rolled back takes the row with it
-    return arm
+        jobs.after_commit(lambda: _remember(_arms, key, found))  # a turn that is rolled back takes the row with it
+    return found
 
 
 def _is_absent(key: _Key) -> bool:
@@ -68,17 +88,18 @@ def forget_everything() -> None:
     _absent.clear()
 
 
-def _stored(trial: Trial, unit: str) -> str:
+def _stored(trial: Trial, unit: str) -> Held | None:
     rows = Assignment.objects.filter(experiment_id=trial.id, unit_type=trial.unit, unit_id=unit, bucket_version=trial.bucket_version)
-    variant = rows.values_list("variant_id", flat=True).first()
-    return _arm_of(trial, variant) if variant is not None else ""
+    found = rows.values_list("variant_id", "at").first()
+    arm = _arm_of(trial, found[0]) if found is not None else ""
+    return Held(arm, found[1]) if found is not None and arm else None
 
 
 def _arm_of(trial: Trial, variant: int) -> str:
     return next((arm for arm, pk in trial.rows.items() if pk == variant), "")
 
 
-def _keep(tenant_id: UUID, trial: Trial, unit: str, chosen: Decision, now: datetime, *, alone: bool) -> str:
+def _keep(tenant_id: UUID, trial: Trial, unit: str, chosen: Decision, now: datetime, *, alone: bool) -> Held:
     """INSERT … ON CONFLICT DO NOTHING, then read back: of two that race, both get what the first one wrote. A forced arm replaces the row's.
 
     `alone`: whoever races for this unit hashes to the same arm, so that nothing needs to be read back.
@@ -98,7 +119,8 @@ def _keep(tenant_id: UUID, trial: Trial, unit: str, chosen: Decision, now: datet
         changed = ["variant", "reason", "bucket"]
         kept = ["experiment", "unit_type", "unit_id", "bucket_version"]
         Assignment.objects.bulk_create([row], update_conflicts=True, unique_fields=kept, update_fields=changed)
-        return chosen.arm
+        return Held(chosen.arm, now)
     with connection.cursor() as cursor:  # in the hot path: bulk_create is three round trips
         cursor.execute(_INSERT, [column.get_db_prep_save(getattr(row, column.attname), connection) for column in _COLUMNS])
-    return chosen.arm if alone else _stored(trial, unit)
+    written = Held(chosen.arm, now)
+    return written if alone else _stored(trial, unit) or written

@@ -7,6 +7,7 @@ from experiments.core import targeting
 from experiments.models import Experiment, ExperimentMetric
 
 Fault = dict[str, Any]
+CHECKED = ("targeting", "namespace_start", "namespace_end", "starts_at", "ends_at", "alpha", "power", "ramp")  # what `of_fields` looks at
 TOLERANCE = 0.01  # of percentages
 MOST_VARIANTS = 20
 REBASE, RAMP = "rebase it for another phase", "ramp it"

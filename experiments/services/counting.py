@@ -26,11 +26,10 @@ from experiments.core.sums import Sums
 from experiments.models import Assignment, Experiment, ExperimentMetric, Exposure, MetricSnapshot, Variant
 from experiments.queries import trial_of
 from experiments.queries.rows import REACHED, exposed
-from experiments.services.planning import sizing
+from experiments.services.sizing import sizing
 from mcp_platform.tenancy.models import Tenant
 
 BATCH = 500
-MOST_STATES = 40  # of the funnel
 FRESH = timedelta(seconds=20)
 QUIET = timedelta(days=14)  # a conversation that has not moved for so long is settled
 # (of exposures that are younger than, every)
@@ -40,6 +39,19 @@ Contribution = Mapping[str, Value]
 
 # What conversations came to, by conversation, of those that have moved beyond the event number given. The app above registers it.
 Source = Callable[[Tenant, Mapping[UUID, int]], Mapping[UUID, Outcome]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """A building whose findings a model ranks since a moment; `seq` is what was seen of it."""
+
+    model: UUID | None
+    since: datetime
+    seq: int
+
+
+# The same of buildings: what people made of the findings that the model ranks there. `seq` of an outcome is any number that moves with it.
+RankingSource = Callable[[Tenant, Mapping[UUID, Ranked]], Mapping[UUID, Outcome]]
 # Outcomes of a user's conversations in the days before a moment.
 History = Callable[[Tenant, str, Any, int], Iterable[Outcome]]
 
@@ -48,6 +60,7 @@ History = Callable[[Tenant, str, Any, int], Iterable[Outcome]]
 class _Sources:
     outcomes: Source | None = None
     history: History | None = None
+    rankings: RankingSource | None = None
 
 
 _sources = _Sources()
@@ -56,6 +69,19 @@ _sources = _Sources()
 def use_source(outcomes: Source, history: History) -> None:
     """The app that has conversations says how to read them."""
     _sources.outcomes, _sources.history = outcomes, history
+
+
+def use_rankings(rankings: RankingSource) -> None:
+    """The app that has findings says what became of them."""
+    _sources.rankings = rankings
+
+
+def _outcomes(tenant: Tenant, row: Experiment, found: list[Exposure]) -> Mapping[UUID, Outcome]:
+    if row.kind != Experiment.Kind.RISK_MODEL:
+        return _sources.outcomes(tenant, {one.conversation_id: one.seq for one in found}) if _sources.outcomes is not None else {}
+    models = dict(row.variants.values_list("pk", "model_id"))
+    seen = {one.conversation_id: Ranked(model=models.get(one.variant_id), since=one.at, seq=one.seq) for one in found}
+    return _sources.rankings(tenant, seen) if _sources.rankings is not None else {}
 
 
 def experiments_behind() -> list[tuple[UUID, UUID]]:
@@ -86,7 +112,7 @@ def _batch(tenant: Tenant, row: Experiment, began: Any) -> int:
     found = list(due.select_related("assignment"))
     if not found:
         return 0
-    outcomes = _sources.outcomes(tenant, {one.conversation_id: one.seq for one in found})
+    outcomes = _outcomes(tenant, row, found)
     moved = [one for one in found if one.conversation_id in outcomes]
     with transaction.atomic():
         if not Experiment.objects.filter(pk=row.pk, count_rev=row.count_rev).update(count_rev=F("count_rev") + 1):
@@ -117,7 +143,7 @@ def _mark(found: list[Exposure], moved: list[Exposure], outcomes: Mapping[UUID, 
 def _add(tenant: Tenant, row: Experiment, moved: list[Exposure], outcomes: Mapping[UUID, Outcome]) -> None:
     """The difference that these conversations make, by arm and metric. Sets `counted` of each."""
     asked = [asked_of(one) for one in row.metrics.select_related("metric")]
-    states = row.states[:MOST_STATES] if isinstance(row.states, list) else []
+    states = queries.funnel_states(row)
     units = _units(tenant, moved)
     difference: dict[tuple[int, str], Sums] = defaultdict(Sums)
     counts: dict[int, dict[int, Contribution]] = {unit: {one.pk: _plain(one.counted) for one in mine} for unit, mine in units.items()}

@@ -8,18 +8,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from experiments import queries
-from experiments.core import power
-from experiments.core.metrics import MEASURES, Shape
 from experiments.core.overlay import overlay
 from experiments.errors import BaseHasMoved, NameTaken, OverlayRefused, PlanRefused
 from experiments.models import Experiment, ExperimentMetric, Variant
-from experiments.services import checking
+from experiments.services import challenging, checking
 from experiments.services.checking import fault
 from experiments.services.rows import Key, locked, note, require, saved
 from flows import queries as flows
 from flows import services as flow_services
 from flows.core import definition
 from flows.core.diff import compare, states_changed
+from flows.core.types import Condition
 from flows.core.types import Flow as Definition
 from flows.errors import FlowHasProblems
 from flows.models import FlowVersion, Pointer
@@ -28,7 +27,6 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of
 
 State = Experiment.State
-CURVE = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 
 
 def create(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> Experiment:
@@ -43,6 +41,7 @@ def create(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> Experiment:
     with transaction.atomic():
         if Experiment.objects.for_tenant(tenant).filter(key=given["key"]).exists():
             raise NameTaken(key=given["key"])
+        given.setdefault("unit", challenging.UNITS[given.get("kind", Experiment.Kind.FLOW)][-1])
         row = Experiment(tenant=tenant, created_by=actor_of(by)[:200], **given)
         row.environment = given.get("environment") or flow_services.default_environment(tenant)
         row.seed = row.seed or f"{tenant.slug}:{row.key}"
@@ -102,8 +101,7 @@ def _resolved(tenant: Tenant, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _columns(row: Experiment) -> dict[str, Any]:
-    names = ("targeting", "namespace_start", "namespace_end", "starts_at", "ends_at", "alpha", "power", "ramp")
-    return {name: getattr(row, name) for name in names}
+    return {name: getattr(row, name) for name in checking.CHECKED}
 
 
 def _put_variants(row: Experiment, variants: list[Mapping[str, Any]]) -> None:
@@ -144,7 +142,7 @@ def validate(tenant: Tenant, *, key: Key, by: By) -> Experiment:
     with transaction.atomic():
         row = locked(tenant, key)
         require(row, (State.DRAFT, State.VALIDATED), "validated")
-        _materialise(row, by)
+        materialise(row, by)
         row.state = State.VALIDATED
         return saved(row, by=by, deed="validate", changes={"base_sha256": row.base_sha256, "states": len(row.states)})
 
@@ -154,30 +152,46 @@ def rebase(tenant: Tenant, *, key: Key, by: By) -> Experiment:
     with transaction.atomic():
         row = locked(tenant, key)
         require(row, (State.VALIDATED, State.RUNNING, State.PAUSED, State.STOPPED), "rebased")
-        before = row.base_sha256
+        before, ran = row.base_sha256, row.state in (State.RUNNING, State.PAUSED)
         note(row, "rebase", reason=f"phase {row.phase} ends", by=by)
-        _materialise(row, by)
+        materialise(row, by)
         row.phase += 1
         row.bucket_version += 1
         row.seed = f"{tenant.slug}:{row.key}:{row.phase}"
         row.state, row.started_at, row.findings = State.VALIDATED, None, {}
-        return saved(row, by=by, deed="rebase", changes={"phase": row.phase, "base_sha256": [before, row.base_sha256]})
+        saved(row, by=by, deed="rebase", changes={"phase": row.phase, "base_sha256": [before, row.base_sha256]})
+        if ran:
+            challenging.end(row, by)
+    return row
 
 
-def _materialise(row: Experiment, by: By) -> None:
+def materialise(row: Experiment, by: By) -> None:
+    """Check the whole plan, and freeze its variants. Called with the experiment locked, which is saved afterwards."""
     variants = list(row.variants.all())
     plain = [{"key": one.key, "percentage": one.percentage, "is_control": one.is_control, "modifications": one.modifications} for one in variants]
     metrics = [{"metric": one.metric_id, "role": one.role} for one in row.metrics.all()]
     faults = checking.of_variants(plain) + checking.of_metrics(metrics)
     faults += [fault("$.metrics", "missing", "are missing", "a primary metric")] if not metrics else []
+    faults += challenging.of_kind(row)
     if row.kind != Experiment.Kind.FLOW:
-        faults += [fault(f"$.variants[{n}].model", "missing", "has no model") for n, one in enumerate(variants) if one.model_id is None]
+        faults += challenging.pin(row, variants)
     elif row.flow is None:
         faults.append(fault("$.flow", "missing", "is missing", "a flow that runs"))
     if faults:
         raise PlanRefused(errors=faults)
     if row.kind == Experiment.Kind.FLOW:
         _freeze(row, variants, by)
+    else:
+        _pinned(row, variants)
+
+
+def _pinned(row: Experiment, variants: list[Variant]) -> None:
+    """The models are named; where an intent leads on is where a better one shows, so that is what the funnel counts."""
+    for one in variants:
+        one.save(update_fields=("model",))
+    if row.kind == Experiment.Kind.INTENT_MODEL:
+        states = flows.program_for(running_base(row).pk).flow.states.values()
+        row.states = sorted({way.target_state for state in states for way in state.transitions if way.condition is Condition.INTENT_MATCH})
 
 
 def _freeze(row: Experiment, variants: list[Variant], by: By) -> None:
@@ -207,9 +221,11 @@ def running_base(row: Experiment) -> FlowVersion:
 
 
 def require_base(row: Experiment) -> None:
-    """Raises BaseHasMoved when the environment runs something else than what was validated."""
+    """Raises BaseHasMoved when the environment runs something else than what was validated, or another model serves."""
     if row.kind == Experiment.Kind.FLOW and running_base(row).sha256 != row.base_sha256:
         raise BaseHasMoved(base_sha256=row.base_sha256)
+    if row.kind != Experiment.Kind.FLOW and challenging.moved(row):
+        raise BaseHasMoved("Another model serves than when this experiment was validated; rebase it.", base_sha256=row.base_sha256)
 
 
 def _frozen(row: Experiment, index: int, one: Variant, base: Mapping[str, Any], by: By) -> FlowVersion:
@@ -227,7 +243,9 @@ def _frozen(row: Experiment, index: int, one: Variant, base: Mapping[str, Any], 
 
 
 def differences(row: Experiment, variant: Variant) -> list[Any]:
-    """What a variant changes of the base, as flow diffs show it: of the frozen version, or of what it would be."""
+    """What a variant changes of the base, as flow diffs show it: of the frozen version, or of what it would be. Models change no flow."""
+    if row.kind != Experiment.Kind.FLOW:
+        return []
     base = row.base or running_base(row)
     control = flows.program_for(base.pk).flow
     if variant.version_id:
@@ -235,26 +253,3 @@ def differences(row: Experiment, variant: Variant) -> list[Any]:
     made, faults = overlay(json.loads(base.definition), variant.modifications, variant.patch_format)
     parsed: Definition | None = definition.parse(made)[0] if not faults else None
     return compare(control, parsed) if parsed is not None else []
-
-
-def sizing(row: Experiment, *, daily: float = 0.0) -> dict[str, Any]:
-    """How many units an arm needs to find the smallest effect worth knowing of, and what more or fewer would find."""
-    primary = next((one.metric for one in row.metrics.all() if one.role == ExperimentMetric.Role.PRIMARY), None)
-    shape = MEASURES[primary.measure].shape if primary is not None else Shape.SHARE
-    arms, base, effect = max(row.variants.count(), 2), row.baseline if row.baseline is not None else 0.5, row.minimum_effect
-    variances = power.share_variances(base, effect) if shape is Shape.SHARE else (abs(base) or 1.0, abs(base) or 1.0)
-    options: Any = {"alpha": row.alpha, "power": row.power, "comparisons": arms - 1}
-    fixed = power.units_for_share(base, effect, **options) if shape is Shape.SHARE else power.units_for_mean(variances[0] ** 0.5, effect, **options)
-    sequential = row.stats_mode == Experiment.Mode.SEQUENTIAL
-    needed = power.units_sequential(variances, effect, **options) if sequential else fixed
-    sizes = [max(int(needed * part), 1) for part in CURVE]
-    points = power.curve(variances, effect, sizes, alpha=row.alpha / (arms - 1), sequential=sequential)
-    return {
-        "units_per_arm": needed,
-        "units": needed * arms,
-        "units_per_arm_fixed": fixed,
-        "days": needed * arms / (daily * row.coverage) if daily and row.coverage else None,
-        "baseline": base,
-        "minimum_effect": effect,
-        "curve": [{"units_per_arm": one.units, "power": one.power} for one in points],
-    }

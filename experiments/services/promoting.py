@@ -6,6 +6,7 @@ from experiments import queries
 from experiments.core import chain
 from experiments.errors import NotInThisState, VariantNotFound
 from experiments.models import Decision, Experiment, Variant
+from experiments.services import challenging
 from experiments.services.planning import require_base
 from experiments.services.rows import Key, content, locked, note, require, saved, tell
 from flows import queries as flows
@@ -27,6 +28,7 @@ def decide(tenant: Tenant, *, key: Key, verdict: str, reason: str, by: By) -> De
         require(row, ENDED, "decided")
         row.state = State.DECIDED
         saved(row, by=by, deed="decide", changes={"verdict": verdict, "reason": reason})
+        challenging.end(row, by)
         made = note(row, verdict, reason=reason, by=by)
         tell(row, "decided", verdict=verdict, variant="")
     return made
@@ -38,6 +40,10 @@ def promote(tenant: Tenant, *, key: Key, variant: str, reason: str, overwrite_dr
     The flow's draft must still be what the base was, unless `overwrite_draft`. Raises BaseHasMoved, DraftHasChanged, FlowHasProblems,
     FailingTests, VariantNotFound, NotInThisState, GatesClosed.
     """
+    asked = queries.experiment(tenant, key)
+    if asked.flow is not None:  # a security hub is asked before the transaction; inside, its answers are remembered
+        for action in ("edit", "publish"):
+            flow_services.require_permit(tenant, asked.flow.flow_id, action, by)
     with transaction.atomic():
         row = locked(tenant, key)
         require(row, ENDED, "decided")
@@ -53,6 +59,7 @@ def promote(tenant: Tenant, *, key: Key, variant: str, reason: str, overwrite_dr
             _publish(row, chosen, reason, overwrite_draft, by)
         elif chosen.model is not None and not chosen.is_control:
             models.promote(tenant, model_id=chosen.model.pk, by=by)
+        challenging.end(row, by)
     return made
 
 

@@ -13,6 +13,7 @@ from experiments.core import statistics
 from experiments.core.assign import Reason
 from experiments.errors import NotInThisState, Overlaps, PlanRefused, RampRefused, TestingIsOff, VariantNotFound
 from experiments.models import Assignment, Experiment, Force
+from experiments.services import challenging
 from experiments.services.checking import fault
 from experiments.services.counting import withdraw
 from experiments.services.planning import require_base
@@ -25,28 +26,29 @@ RUNS = (State.RUNNING, State.PAUSED)
 
 
 def start(tenant: Tenant, *, key: Key, expected_rev: int | None = None, by: By) -> Experiment:
-    """Raises NotInThisState, BaseHasMoved, Overlaps, TestingIsOff; PlanRefused for a kind that no turn asks about yet."""
+    """Raises NotInThisState, BaseHasMoved, Overlaps, TestingIsOff; of models NotInThisStage, IsRejected, ArtifactRefused."""
     if not settings.ENABLE_AB_TESTING:
         raise TestingIsOff
     with transaction.atomic():
         row = locked(tenant, key, expected_rev)
         require(row, (State.VALIDATED,), "started")
-        if row.kind != Experiment.Kind.FLOW:
-            raise PlanRefused(errors=[fault("$.kind", "kind", "cannot run yet: models are not shared out by experiments", Experiment.Kind.FLOW)])
         require_base(row)
-        _require_alone(row)
+        require_alone(row)
         now = timezone.now()
         row.state, row.started_at, row.stepped_at, row.stopped_at, row.stop_reason = State.RUNNING, now, now, None, ""
         if row.ramp:
             row.ramp_step, row.coverage = 0, row.ramp[0]["coverage"]
         saved(row, by=by, deed="start", changes={"phase": row.phase, "coverage": row.coverage, "seed": row.seed})
+        challenging.begin(row, by)
         tell(row, "started", phase=row.phase, coverage=row.coverage)
     return row
 
 
-def _require_alone(row: Experiment) -> None:
-    """Two experiments that meet the same unit in the same flow would measure each other."""
-    others = Experiment.objects.for_tenant(row.tenant_id).filter(environment=row.environment, state__in=RUNS, kind=row.kind).exclude(pk=row.pk)
+def require_alone(row: Experiment) -> None:
+    """Two experiments that meet the same unit in the same flow would measure each other. Raises Overlaps."""
+    others = Experiment.objects.for_tenant(row.tenant_id).filter(state__in=RUNS, kind=row.kind).exclude(pk=row.pk)
+    if row.kind != Experiment.Kind.RISK_MODEL:  # findings know no environments
+        others = others.filter(environment=row.environment)
     others = others.filter(flow=row.flow) if row.kind == Experiment.Kind.FLOW else others.filter(subject=row.subject)
     for other in others:
         apart = row.namespace_end <= other.namespace_start or other.namespace_end <= row.namespace_start
@@ -75,12 +77,14 @@ def _move(tenant: Tenant, key: Key, before: tuple[str, ...], after: str, deed: s
 
 
 def stop(tenant: Tenant, *, key: Key, reason: str = "", code: str = "asked", by: By) -> Experiment:
-    """The kill switch: every flow begins in its current version again. By itself when `by` is nobody; then `code` says why."""
+    """The kill switch: every flow begins in its current version again, and the champion understands and ranks for all. By itself when `by` is
+    nobody; then `code` says why."""
     with transaction.atomic():
         row = locked(tenant, key)
         require(row, RUNS, "stopped")
         row.state, row.stopped_at, row.stop_reason = State.STOPPED, timezone.now(), reason[:500]
         saved(row, by=by, deed="stop", changes={"reason": reason, "code": code, "automatic": by is None})
+        challenging.end(row, by)
         note(row, "stop", reason=reason, by=by)
         tell(row, "stopped", reason=reason, automatic=by is None, code=code)
     return row
@@ -89,8 +93,10 @@ def stop(tenant: Tenant, *, key: Key, reason: str = "", code: str = "asked", by:
 def ramp(tenant: Tenant, *, key: Key, coverage: float, by: By) -> Experiment:
     """Let more take part (or fewer: whoever has a variant keeps it). More needs units that are shared out rightly and no broken guardrail.
 
-    Raises RampRefused, NotInThisState.
+    Raises RampRefused, NotInThisState, PlanRefused.
     """
+    if not 0 <= coverage <= 1:
+        raise PlanRefused(errors=[fault("$.coverage", "range", "is no share", "0 to 1")])
     with transaction.atomic():
         row = locked(tenant, key)
         require(row, RUNS, "ramped")
@@ -100,6 +106,18 @@ def ramp(tenant: Tenant, *, key: Key, coverage: float, by: By) -> Experiment:
         saved(row, by=by, deed="ramp", changes={"coverage": [before, coverage], "automatic": by is None})
         tell(row, "ramped", coverage=coverage, automatic=by is None)
     return row
+
+
+def step(tenant: Tenant, *, key: Key, by: By) -> Experiment:
+    """Take the next step of the ramp now, whatever it still waits for. Raises RampRefused, NotInThisState."""
+    with transaction.atomic():
+        row = locked(tenant, key)
+        require(row, RUNS, "ramped")
+        if row.ramp_step + 1 >= len(row.ramp or []):
+            raise NotInThisState("The ramp has no step left.", state=row.state, expected=["a ramp with a next step"])
+        _require_clean(row)
+        Experiment.objects.filter(pk=row.pk).update(ramp_step=row.ramp_step + 1)
+        return ramp(tenant, key=row.pk, coverage=float(row.ramp[row.ramp_step + 1]["coverage"]), by=by)
 
 
 def _require_clean(row: Experiment) -> None:
@@ -124,6 +142,8 @@ def next_step(row: Experiment) -> Mapping[str, Any] | None:
 
 def force(tenant: Tenant, *, key: Key, unit: str, variant: str, by: By) -> Force:
     """Let a unit (a user's or conversation's own name) see a variant. It is logged, and what it does and did is never analysed."""
+    if not unit:
+        raise PlanRefused(errors=[fault("$.unit", "missing", "is missing", "the name of a user or a conversation")])
     with transaction.atomic():
         row = locked(tenant, key)
         if row.state in (State.DECIDED, State.ARCHIVED):

@@ -8,15 +8,16 @@ from experiments import queries
 from experiments.core.assign import HOLDOUT
 from experiments.models import Experiment
 from experiments.queries import trial_of
+from flows import queries as flows
 from mcp_platform.tenancy.models import Tenant
 
-HASHED = {"user": "id", "conversation": "id"}
+HASHED = {"user": "id", "conversation": "id", "building": "id"}
 
 
 def features(tenant: Tenant, *, environment: str = "") -> dict[str, Any]:
-    """One feature for each running experiment; its value is the key of the variant, and null for who takes no part."""
+    """One feature for each running experiment; its value is the key of the variant, and null for who takes no part. Raises EnvironmentNotFound."""
     rows = queries.experiments(tenant).filter(state=Experiment.State.RUNNING)
-    rows = rows.filter(environment__name=environment) if environment else rows.filter(environment__is_default=True)
+    rows = rows.filter(environment=flows.environment(tenant, environment)) if environment else rows.filter(environment__is_default=True)
     found = list(rows.prefetch_related("forces__variant").order_by("key")) if settings.ENABLE_AB_TESTING else []
     updated = max((row.updated_at for row in found), default=None)
     return {

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from experiments import queries
-from experiments.core.metrics import MEASURES
+from experiments.core.metrics import DEEPEST, MEASURES, depth_of
 from experiments.errors import IsNeeded, NameTaken, PlanRefused
 from experiments.models import Experiment, ExperimentMetric, Holdout, MetricDefinition, Namespace
 from mcp_platform.tenancy.models import Tenant
@@ -28,6 +28,8 @@ def save_metric(tenant: Tenant, *, fields: dict[str, Any], key: str = "", by: By
         _refuse("$.measure", "is not known", ", ".join(MEASURES))
     elif kind.takes and wanted["measure"] == "reached_state" and not wanted["of"]:
         _refuse("$.of", "is missing", kind.takes)
+    elif wanted["measure"] == "precision_at" and depth_of(wanted["of"]) is None:
+        _refuse("$.of", "is no depth", f"1 to {DEEPEST}")
     saved: MetricDefinition = _save(tenant, row, fields, by)
     return saved
 

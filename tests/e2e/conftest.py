@@ -19,6 +19,7 @@ from tests import ready
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+ENVIRONMENTS: dict[str, dict[str, str]] = {}  # of each running server, by its base URL: for commands beside it
 NOT_OURS = ("DATABASE_URL", "POSTGRES_URI", "REDIS_URL", "SECRET_KEY")
 
 
@@ -51,6 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         try:
             base = f"http://127.0.0.1:{port}"
             _wait_for(base, process, state / "serve.log")
+            ENVIRONMENTS[base] = env
             yield base
         finally:
             process.terminate()

@@ -5,10 +5,11 @@ from typing import Any
 from django.db.models import Model
 
 from experiments import services
-from experiments.models import Experiment
+from experiments.models import Evaluation, Experiment, Holdout, MetricDefinition, Namespace
 from flows.models import Flow
 
 ONE = "experiments/{key}"
+EVALUATED = "experiments/{valid_key}/evaluations"
 METRIC = "experiment-metrics/{metric_key}"
 ROOM = "experiment-namespaces/{namespace_key}"
 HELD = "experiment-holdouts/{holdout_key}"
@@ -36,11 +37,18 @@ EXPERIMENTS: tuple[tuple[Any, ...], ...] = (
     ("POST experiments/{paused_key}/resume",),
     ("POST experiments/{running_key}/stop", 200, {"reason": "enough"}),
     ("POST experiments/{running_key}/ramp", 200, {"coverage": 0.5}),
+    ("POST experiments/{ramped_key}/step",),
+    (f"GET {ONE}/review",),
+    ("POST experiment-sizing", 200, {"baseline": 0.5, "effect": 0.1}, 200),
     ("POST experiments/{valid_key}/rebase",),
     (f"POST {ONE}/archive",),
     (f"POST {ONE}/forces", 200, {"unit": "ours-user", "variant": "second"}),
     (f"GET {ONE}/decisions",),
     ("POST experiments/{running_key}/decisions", 201, {"verdict": "keep", "reason": "no difference"}),
+    (f"GET {EVALUATED}",),
+    (f"POST {EVALUATED}", 202, {"kind": "simulation"}),
+    (f"GET {EVALUATED}/{{evaluation_id}}",),
+    (f"DELETE {EVALUATED}/{{evaluation_id}}", 204),
     (f"GET {ONE}/findings",),
     (f"POST {ONE}/findings",),
     ("GET experiment-metrics", 200, None, 200),
@@ -61,7 +69,7 @@ EXPERIMENTS: tuple[tuple[Any, ...], ...] = (
 )
 STANDS_FOR = {
     f"{{{name}}}": "{key}"
-    for name in ("valid_key", "running_key", "paused_key", "metric_key", "spare_key", "namespace_key", "free_key", "holdout_key")
+    for name in ("valid_key", "running_key", "ramped_key", "paused_key", "metric_key", "spare_key", "namespace_key", "free_key", "holdout_key")
 }
 
 
@@ -74,20 +82,24 @@ def experiments(flow: Flow) -> tuple[dict[str, Any], dict[type[Model], Model]]:
         services.save_namespace(ours, fields={"key": room}, by=None)
     services.save_holdout(ours, fields={"key": "ours-kept", "share": 0.1}, by=None)
     made = {}
-    for number, name in enumerate(("plan", "valid", "running", "paused")):
-        spans = {"namespace": "ours-room", "namespace_start": number / 4, "namespace_end": (number + 1) / 4}
+    ramp = [{"coverage": 0.5}, {"coverage": 1.0}]
+    for number, name in enumerate(("plan", "valid", "running", "ramped", "paused")):
+        spans = {"namespace": "ours-room", "namespace_start": number / 5, "namespace_end": (number + 1) / 5, "ramp": ramp if name == "ramped" else []}
         fields = {**_plan({}), "key": f"ours-{name}", "name": f"ours-{name}", "flow": flow.flow_id, **spans}
         row = services.create(ours, fields=fields, by=None)
         if name != "plan":
             services.validate(ours, key=row.key, by=None)
-        if name in ("running", "paused"):
+        if name in ("running", "ramped", "paused"):
             services.start(ours, key=row.key, by=None)
         made[name] = row.key
     services.pause(ours, key=made["paused"], by=None)
+    evaluation = services.prepare(ours, key=made["valid"], kind="replay", by=None)
     names = {
         "key": made["plan"],
         "valid_key": made["valid"],
+        "evaluation_id": evaluation.pk,
         "running_key": made["running"],
+        "ramped_key": made["ramped"],
         "paused_key": made["paused"],
         "metric_key": "ours-metric",
         "spare_key": "ours-spare",
@@ -95,4 +107,11 @@ def experiments(flow: Flow) -> tuple[dict[str, Any], dict[type[Model], Model]]:
         "free_key": "ours-free",
         "holdout_key": "ours-kept",
     }
-    return names, {Experiment: Experiment.objects.get(tenant=ours, key=made["running"])}
+    rows: dict[type[Model], Model] = {
+        Evaluation: evaluation,
+        Experiment: Experiment.objects.get(tenant=ours, key=made["running"]),
+        MetricDefinition: MetricDefinition.objects.get(tenant=ours, key="ours-metric"),
+        Namespace: Namespace.objects.get(tenant=ours, key="ours-room"),
+        Holdout: Holdout.objects.get(tenant=ours, key="ours-kept"),
+    }
+    return names, rows

@@ -7,15 +7,31 @@ from typing import Any
 import pytest
 
 from mcp_platform.tenancy import authenticators
-from tests.platform.bad_input import access, building, doors, events, flows, http, inbox, metadata, models, oauth, reports, sockets, talk, web_chats
+from tests.platform.bad_input import (
+    access,
+    building,
+    doors,
+    events,
+    experiments,
+    flows,
+    http,
+    inbox,
+    metadata,
+    models,
+    oauth,
+    orchestrator,
+    reports,
+    sockets,
+    talk,
+    web_chats,
+)
 from tests.platform.bad_input.doors import Answer
 from tests.platform.bad_input.office import Office, committed, furnished, stored
 from tests.platform.bad_input.row import Bad
 from tests.platform.bad_input.sockets import BadSocket
 
-ROWS = [
-    *(row for room in (talk, access, http, flows, events, inbox, models, web_chats, metadata, oauth, reports, building) for row in room.ROWS),
-]
+ROOMS = (talk, access, http, flows, events, inbox, models, web_chats, metadata, oauth, reports, building, experiments, orchestrator)
+ROWS = [row for room in ROOMS for row in room.ROWS]
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,16 @@
 """How good an order is, and whether what is ranked today still looks like what was learnt from. Labels: True is what should stand at the top."""
 
 from collections.abc import Mapping, Sequence
-from math import log
 from typing import Any, Final
+
+from mcp_platform.ml.core.drift import STRONG as STRONG
+from mcp_platform.ml.core.drift import reading as reading
+from mcp_platform.ml.core.drift import stability as stability
 
 DEPTHS: Final = (10, 25, 50)  # how many a person looks at before lunch
 RESAMPLED: Final = 400
 CONFIDENCE: Final = 0.9
 BINS: Final = 10
-FLOOR: Final = 1e-3  # of a share: an empty bin is rare, not impossible
-MODERATE, STRONG = 0.1, 0.25  # the usual readings of a population stability index
 
 
 def average_precision(labels: Any, scores: Any) -> float:
@@ -104,16 +105,6 @@ def shares(values: Sequence[float], ends: Sequence[float]) -> tuple[float, ...]:
     places = np.searchsorted(np.asarray(ends, dtype=float), numbers[~unknown], side="left")
     counts = np.append(np.bincount(places, minlength=len(ends) + 1), unknown.sum())
     return tuple(float(share) for share in counts / max(1, len(numbers)))
-
-
-def stability(before: Sequence[float], after: Sequence[float]) -> float:
-    """Population stability index of two rows of shares: 0 when they are equal, above 0.25 when it is another population."""
-    pairs = [(max(old, FLOOR), max(new, FLOOR)) for old, new in zip(before, after, strict=True)]
-    return round(sum((new - old) * log(new / old) for old, new in pairs), 4)
-
-
-def reading(index: float) -> str:
-    return "stable" if index < MODERATE else "moderate" if index < STRONG else "drifted"
 
 
 def worst(indices: Mapping[str, float]) -> tuple[str, float]:

@@ -3,12 +3,15 @@
 Where no model serves, the baseline ranks: severity, then how often findings of the rule were confirmed in this tenant. Its scores carry no model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -24,7 +27,7 @@ from mcp_platform.tenancy.scope import Principal
 from validation import errors
 from validation.core.risk import FEATURES, LEAST_DISPOSITIONS, MEANINGS, SEVERITY_RANK, Case, baseline
 from validation.models import Finding, TriageReading
-from validation.triage import cases, champions, learning, monitoring, shown
+from validation.triage import arms, cases, champions, learning, monitoring, shadows, shown
 from validation.triage.forest import to_bytes
 
 log = observability.logger(__name__)
@@ -34,7 +37,17 @@ RESCORE: Final = "validation.rescore_findings"
 SCORED_AT_ONCE: Final = 100  # findings in one short transaction: on SQLite every writer of the process waits for it
 UNDECIDED: Final = Q(state__in=(Finding.State.OPEN, Finding.State.REOPENED))  # what is still to be looked at
 
-ml.kind(ml.Kind(name=champions.KIND, title="Triage of findings", gates=learning.judge, template="validation/triage_model.html", context=shown.report))
+ml.kind(
+    ml.Kind(
+        name=champions.KIND,
+        title="Triage of findings",
+        gates=learning.judge,
+        template="validation/triage_model.html",
+        context=shown.report,
+        measures=shown.MEASURES,
+        drift=shown.drift,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +180,15 @@ def start_rescoring(tenant: Tenant, *, by: Principal | str) -> Operation:
 def rescore(tenant: Tenant, _arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The worker's part: every undecided finding that is there now."""
     known, rank = champions.history(tenant, fresh=True), champions.ranking(tenant.pk)
-    todo = list(_undecided(tenant).values_list("pk", flat=True))
-    for done in range(0, len(todo), SCORED_AT_ONCE):
-        progress.report(done, len(todo), "ranking")
-        _score(tenant, todo[done : done + SCORED_AT_ONCE], known, rank)
-    progress.report(len(todo), len(todo), "ranking")
-    return {"ranked": len(todo), "model": str(rank.model) if rank.model else None}
+    todo = list(_undecided(tenant).order_by("building_id").values_list("pk", "building_id"))
+    total, done = len(todo), 0
+    for some, met in _in_parts(tenant, todo):
+        progress.report(done, total, "ranking")
+        _score(tenant, some, known, met)
+        done += len(some)
+    progress.report(total, total, "ranking")
+    shadows.follow(tenant, (building for _, building in todo))
+    return {"ranked": total, "model": str(rank.model) if rank.model else None}
 
 
 def follow(tenant: Tenant, *, building_id: UUID) -> None:
@@ -184,13 +200,39 @@ def score_new(tenant: Tenant, *, building_id: UUID | None = None) -> int:
     """Rank what has no score yet and nobody has judged: the score of a judged one would know the judgement. How many."""
     rows = _undecided(tenant).filter(ml_score=None)
     rows = rows.filter(building_id=building_id) if building_id is not None else rows
-    todo = list(rows.values_list("pk", flat=True)[: SCORED_AT_ONCE * 20])
+    todo = list(rows.order_by("building_id").values_list("pk", "building_id")[: SCORED_AT_ONCE * 20])
     if not todo:
         return 0
-    known, rank = champions.history(tenant), champions.ranking(tenant.pk)
-    for done in range(0, len(todo), SCORED_AT_ONCE):
-        _score(tenant, todo[done : done + SCORED_AT_ONCE], known, rank)
+    known = champions.history(tenant)
+    for some, met in _in_parts(tenant, _whole_lists(tenant, todo)):
+        _score(tenant, some, known, met)
+    shadows.follow(tenant, (building for _, building in todo))
     return len(todo)
+
+
+_Todo = list[tuple[UUID, UUID]]  # finding, building; those of a building together
+
+
+def _whole_lists(tenant: Tenant, todo: _Todo) -> _Todo:
+    """While an experiment runs: with what another model has ranked on the same boards, so that no board has the order of two."""
+    if not arms.any_run(tenant.pk):
+        return todo
+    now = timezone.now()
+    ranked = _undecided(tenant).filter(building_id__in={building for _, building in todo}).exclude(ml_score=None)
+    for building in {building for _, building in todo}:
+        arms.met(tenant, building, now)  # what is stale follows from the arms
+    return sorted([*todo, *arms.stale(tenant, ranked, now).values_list("pk", "building_id")], key=lambda one: str(one[1]))
+
+
+def _in_parts(tenant: Tenant, todo: _Todo) -> Iterator[tuple[list[UUID], arms.Met]]:
+    """What fits into one short transaction, with what ranks it. Without an experiment buildings need not be kept apart."""
+    if arms.any_run(tenant.pk):
+        groups = [(arms.met(tenant, name, timezone.now()), [pk for pk, _ in mine]) for name, mine in groupby(todo, key=itemgetter(1))]
+    else:
+        groups = [(arms.Met(ranking=champions.ranking(tenant.pk)), [pk for pk, _ in todo])]
+    for met, found in groups:
+        for begin in range(0, len(found), SCORED_AT_ONCE):
+            yield found[begin : begin + SCORED_AT_ONCE], met
 
 
 def _undecided(tenant: Tenant) -> QuerySet[Finding]:
@@ -198,12 +240,16 @@ def _undecided(tenant: Tenant) -> QuerySet[Finding]:
     return found
 
 
-def _score(tenant: Tenant, ids: list[UUID], known: Any, rank: champions.Ranking) -> None:
-    """Scores are no change of the finding: its `rev` and `updated_at` stay."""
+def _score(tenant: Tenant, ids: list[UUID], known: Any, met: arms.Met) -> None:
+    """Scores are no change of the finding: its `rev` and `updated_at` stay. The building that an experiment's model ranks is exposed with them."""
+    now, rank = timezone.now(), met.ranking
     found = cases.cases(tenant, Finding.objects.for_tenant(tenant).filter(pk__in=ids))
-    scores = rank.scores(champions.rows_of(found, known, timezone.now().timestamp()))
+    scores = rank.scores(champions.rows_of(found, known, now.timestamp()))
     rows = [Finding(pk=UUID(case.finding), ml_score=score, ml_model_version=rank.model) for case, score in zip(found, scores, strict=True)]
-    Finding.objects.for_tenant(tenant).bulk_update(rows, ("ml_score", "ml_model_version"), batch_size=SCORED_AT_ONCE)
+    with transaction.atomic():
+        Finding.objects.for_tenant(tenant).bulk_update(rows, ("ml_score", "ml_model_version"), batch_size=SCORED_AT_ONCE)
+        for building in {UUID(case.building) for case in found} if met.exposes else ():
+            arms.exposed(tenant, building, met, now)
 
 
 def score_forgotten() -> int:
@@ -218,14 +264,20 @@ def score_forgotten() -> int:
 
 
 def rescore_stale() -> int:
-    """Tenants where another model serves than the one that ranked: a person has promoted one, or rolled back. For the sweep."""
+    """Tenants where other models should rank than have: one was promoted or rolled back, an experiment began or ended. For the sweep."""
     for pointer in Champion.objects.filter(kind=champions.KIND, subject=champions.SUBJECT).select_related("tenant"):
         tenant = pointer.tenant
         if champions.ranking(tenant.pk).model != pointer.model_id or _running(tenant, RESCORE):
             continue
-        if _undecided(tenant).exclude(ml_score=None).exclude(ml_model_version=pointer.model_id).exists():
+        if arms.stale(tenant, _undecided(tenant).exclude(ml_score=None), timezone.now()).exists():
             start_rescoring(tenant, by="system")
     return 0
+
+
+def follow_experiment(tenant: Tenant) -> None:
+    """An experiment on rankings began or ended: lists follow at once, not when the sweep comes by."""
+    if not _running(tenant, RESCORE) and _undecided(tenant).exists():
+        start_rescoring(tenant, by="system")
 
 
 def _running(tenant: Tenant, kind: str) -> bool:
@@ -238,7 +290,7 @@ def reasons(tenant: Tenant, *, finding_id: UUID) -> dict[str, Any]:
     found = cases.cases(tenant, rows)
     if not found:
         raise errors.FindingNotFound(finding=str(finding_id))
-    case, known, rank = found[0], champions.history(tenant), champions.ranking(tenant.pk)
+    case, known, rank = found[0], champions.history(tenant), _ranking_of(tenant, finding_id)
     (row,) = champions.rows_of(found, known, timezone.now().timestamp())
     tally = known.rules.get(case.rule)
     return {
@@ -254,6 +306,13 @@ def reasons(tenant: Tenant, *, finding_id: UUID) -> dict[str, Any]:
             for name, value, effect in monitoring.contributions(rank.forest, row)
         ],
     }
+
+
+def _ranking_of(tenant: Tenant, finding_id: UUID) -> champions.Ranking:
+    """What serves; while an experiment runs, the model that has ranked the finding."""
+    if not arms.any_run(tenant.pk):
+        return champions.ranking(tenant.pk)
+    return champions.ranking(tenant.pk, Finding.objects.for_tenant(tenant).values_list("ml_model_version", flat=True).get(pk=finding_id))
 
 
 def measure(tenant: Tenant, *, now: datetime | None = None) -> TriageReading:

@@ -12,6 +12,7 @@ from mcp_platform.operations.models import Operation
 from mcp_platform.operations.services import Progress
 from mcp_platform.tenancy.models import Tenant
 from validation.services import triage
+from validation.triage import shadows
 
 
 def _model_page(row: Operation) -> str:
@@ -31,6 +32,12 @@ def rescore(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) ->
 @jobs.task("validation.score_findings", swept=True)
 def score_findings(*, tenant_id: str, building_id: str) -> None:
     triage.score_new(Tenant.objects.get(pk=tenant_id), building_id=UUID(building_id))
+
+
+@jobs.task("validation.shadow_ranking")
+def shadow_ranking(*, tenant_id: str, building_id: str) -> None:
+    """A lost one is a comparison less."""
+    shadows.compare(Tenant.objects.get(pk=tenant_id), building_id=UUID(building_id))
 
 
 @jobs.sweep(every_seconds=30.0, name="validation.unscored")

@@ -42,11 +42,13 @@ class Ranking:
         return [round(float(score), 6) for score in found]
 
 
-def ranking(tenant_id: UUID) -> Ranking:
-    """The baseline when no model serves, or when the one that should cannot be used."""
-    model_id = queries.serving(tenant_id).get((KIND, SUBJECT))
-    forest = forest_of(tenant_id, model_id) if model_id is not None else None
-    return Ranking(model=model_id if forest is not None else None, forest=forest)
+def ranking(tenant_id: UUID, instead: UUID | None = None) -> Ranking:
+    """`instead`: an experiment's model; the champion where that one cannot be used; the baseline when no model serves, or none can be used."""
+    for model_id in (instead, queries.serving(tenant_id).get((KIND, SUBJECT))):
+        forest = forest_of(tenant_id, model_id) if model_id is not None else None
+        if forest is not None:
+            return Ranking(model=model_id, forest=forest)
+    return Ranking(model=None, forest=None)
 
 
 def forest_of(tenant_id: UUID, model_id: UUID) -> Forest | None:

@@ -20,7 +20,7 @@ from django.urls import reverse
 from clients.chat.client import Chat
 from conversations import channels
 from conversations.models import WebChannel
-from demo import building, products, servers
+from demo import building, experiment, products, servers
 from demo.permit_desk import CODES, INTEGRATION, PERMIT_DESK, SCRIPT
 from flows import queries as flow_queries
 from flows import services as flow_services
@@ -57,13 +57,15 @@ class Command(BaseCommand):
             chat = chat_page()
             self._say("3  Building codes: the starter pack, a project in Seattle, its building")
             house = prepare_building(self._say)
+            self._say("4  An experiment on the permit desk's first question, with simulated users")
+            experiment.prepare(Tenant.objects.get(slug="demo"), User.objects.get(username="admin"))
         port = options["port"]
-        self._say(f"4  Server on port {port}")
+        self._say(f"5  Server on port {port}")
         with serving(port):
             base = f"http://127.0.0.1:{port}"
-            self._say("5  The building's IFC model: sent, read, checked")
+            self._say("6  The building's IFC model: sent, read, checked")
             building.Office(base, key, str(house.pk), self._say).check()
-            self._say("6  The gateway: the platform's own MCP endpoint as an upstream, two of its tools offered")
+            self._say("7  The gateway: the platform's own MCP endpoint as an upstream, two of its tools offered")
             servers.connect(base, key, self._say)
             for locale, title, lines in SCRIPT:
                 Story(self, Chat(base, key), locale, title).tell(lines)

@@ -18,9 +18,11 @@ from django.utils import timezone
 from conversations import channels
 from conversations import services as talking
 from conversations.models import Handoff
+from experiments import services as experiments
 from flows import services as flows
 from flows.models import State
 from mcp_platform import pool
+from mcp_platform.orchestrator import services as orchestrator
 from mcp_platform.tenancy import scope
 from mcp_platform.tenancy import services as tenancy
 from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, TenantModel
@@ -108,6 +110,7 @@ def _furnish(issuer: Issuer) -> Office:
         flows.create_environment(whose, name="staging" if whose == tenant else "abroad", by=None)
         flows.save_integration(whose, integration_id="crm" if whose == tenant else "erp", fields=CRM, create=True, by=None)
         factories.member(whose, Role.OWNER)
+    _plans(tenant)
     mine, theirs = _rows_of(tenant, "echo"), _rows_of(neighbour, "theirs")
     talking.process_message(tenant, conversation_id=mine["conversation"], content={"type": "text", "text": "hello"}, client_message_id="m-1")
     over = talking.start(tenant, flow_id="permit", inputs={"storeys": 2, "sprinklers": True})
@@ -117,6 +120,18 @@ def _furnish(issuer: Issuer) -> Office:
     names = {**mine, **{f"their_{name}": value for name, value in theirs.items()}, "over": over.conversation_id, "issuer": trusted.pk}
     names |= {"building": factories.BuildingFactory.create(tenant=tenant).pk, "their_building": factories.BuildingFactory.create(tenant=neighbour).pk}
     return Office(tenant=Tenant.objects.get(pk=tenant.pk), names=names, credentials=_credentials(tenant, neighbour, issuer))
+
+
+def _plans(tenant: Tenant) -> None:
+    """A draft of an experiment, and a server of others that is switched off."""
+    experiments.save_metric(tenant, fields={"key": "done", "name": "Done", "measure": "completion"}, by=None)
+    shorter = {"states": {"ask": {"config": {"prompts": {"storeys": "Storeys?"}}}}}
+    variants = [{"key": "control", "is_control": True, "percentage": 50.0}, {"key": "short", "percentage": 50.0, "modifications": shorter}]
+    plan = {"key": "plan", "name": "Plan", "flow": "permit", "variants": variants, "metrics": [{"metric": "done", "role": "primary"}]}
+    experiments.create(tenant, fields=plan, by=None)
+    orchestrator.save_server(
+        tenant, slug="clock", fields={"name": "Clock", "url": "https://clock.example.com/mcp", "enabled": False}, create=True, by=None
+    )
 
 
 def _rows_of(tenant: Tenant, flow_id: str) -> dict[str, Any]:
