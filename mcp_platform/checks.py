@@ -43,6 +43,34 @@ def redis_needs_postgresql(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.database)
+def replaced_migrations_are_applied_whole(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """Django leaves an app alone of whose replaced migrations only some are applied, and says nothing: its newer tables would never come."""
+    return [
+        Error(
+            f"The database {alias} has {have} of the {of} migrations that {app}.{name} replaces: it was made by an older version.",
+            hint="Check out the commit fda3d14, run migrate with it, and come back.",
+            id="platform.E010",
+        )
+        for alias in databases or ()
+        for app, name, have, of in _half_replaced(alias)
+    ]
+
+
+def _half_replaced(alias: str) -> list[tuple[str, str, int, int]]:
+    from django.db import connections
+    from django.db.migrations.loader import MigrationLoader
+    from django.db.migrations.recorder import MigrationRecorder
+
+    applied = MigrationRecorder(connections[alias]).applied_migrations()
+    found = []
+    for (app, name), migration in MigrationLoader(None).disk_migrations.items():
+        have = sum(one in applied for one in migration.replaces)
+        if 0 < have < len(migration.replaces):
+            found.append((app, name, have, len(migration.replaces)))
+    return found
+
+
 @register(Tags.compatibility)
 def limits_can_be_read(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []

@@ -9,6 +9,7 @@ class ValidationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        import_module("validation.tasks")  # whoever enqueues a job must know it, not only the workers that run it
         # Experiments on rankings compare what became of findings, and lists follow them; only this app has both.
         experiments = import_module("experiments.services")
         experiments.use_rankings(import_module("validation.triage.outcomes").outcomes)

@@ -1,5 +1,7 @@
 """The end of an experiment: a decision that is kept, and the winner published."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 from django.db import transaction
 
 from experiments import queries
@@ -15,6 +17,7 @@ from flows.core import definition
 from flows.errors import DraftHasChanged
 from mcp_platform.ml import services as models
 from mcp_platform.tenancy.models import Tenant
+from mcp_platform.tenancy.scope import Principal
 from mcp_platform.tenancy.services import By
 
 State = Experiment.State
@@ -37,19 +40,18 @@ def decide(tenant: Tenant, *, key: Key, verdict: str, reason: str, by: By) -> De
 def promote(tenant: Tenant, *, key: Key, variant: str, reason: str, overwrite_draft: bool = False, by: By) -> Decision:
     """Publish a variant: its version becomes the draft and is published in the usual way, with the flow's tests; of models, it is promoted.
 
-    The flow's draft must still be what the base was, unless `overwrite_draft`. Raises BaseHasMoved, DraftHasChanged, FlowHasProblems,
+    Who decides experiments may not publish with that alone: it needs `flows:publish`, of models `models:write`. The flow's draft must still be what
+    the base was, unless `overwrite_draft`. Raises Denied, BaseHasMoved, DraftHasChanged, FlowHasProblems,
     FailingTests, VariantNotFound, NotInThisState, GatesClosed.
     """
     asked = queries.experiment(tenant, key)
-    if asked.flow is not None:  # a security hub is asked before the transaction; inside, its answers are remembered
-        for action in ("edit", "publish"):
-            flow_services.require_permit(tenant, asked.flow.flow_id, action, by)
-    with transaction.atomic():
+    with _permits(asked, by), transaction.atomic():
         row = locked(tenant, key)
         require(row, ENDED, "decided")
         chosen: Variant | None = row.variants.select_related("version", "model").filter(key=variant).first()
         if chosen is None:
             raise VariantNotFound(variant=variant)
+        _require_right(row, chosen, by)
         require_base(row)
         row.state = State.DECIDED
         saved(row, by=by, deed="promote", changes={"variant": variant, "reason": reason})
@@ -61,6 +63,19 @@ def promote(tenant: Tenant, *, key: Key, variant: str, reason: str, overwrite_dr
             models.promote(tenant, model_id=chosen.model.pk, by=by)
         challenging.end(row, by)
     return made
+
+
+def _require_right(row: Experiment, chosen: Variant, by: By) -> None:
+    """Raises Denied. The control runs already: to keep it publishes nothing."""
+    if isinstance(by, Principal) and not chosen.is_control:
+        by.require("flows:publish" if row.kind == Experiment.Kind.FLOW else "models:write")
+
+
+def _permits(asked: Experiment, by: By) -> AbstractContextManager[None]:
+    """What a security hub says to the publish is asked before the transaction."""
+    if asked.flow is None or asked.kind != Experiment.Kind.FLOW:
+        return nullcontext()
+    return flow_services.permits_ahead(asked.tenant, asked.flow.flow_id, ("edit", "publish"), by)
 
 
 def _publish(row: Experiment, chosen: Variant, reason: str, overwrite_draft: bool, by: By) -> None:

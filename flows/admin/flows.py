@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from flows import queries, services
 from flows.admin.graph import graph
+from flows.admin.permits import AsksFirst
 from flows.admin.problems import Review, on_fields
 from flows.admin.testing import TestPages
 from flows.errors import StateNotFound
@@ -105,7 +106,7 @@ class ImportForm(forms.Form):
 
 
 @admin.register(Flow)
-class FlowPage(TestPages, TenantPage):
+class FlowPage(AsksFirst, TestPages, TenantPage):
     permissions: ClassVar = {"view": "flows:read", "add": "flows:write", "change": "flows:write", "delete": "flows:write", "publish": "flows:publish"}
     form = FlowForm
     change_form_template = "flows/flow_page.html"
@@ -185,6 +186,11 @@ class FlowPage(TestPages, TenantPage):
             "warnings": [one for one in found if not one.is_error],
             "says": _first_text(state["config"]),
         }
+
+    deletion = "delete"
+
+    def flow_of(self, request: HttpRequest, obj: Flow | None) -> Flow | None:
+        return obj
 
     def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
         tenant = self.tenant_of(request, obj)
@@ -282,9 +288,9 @@ class FlowPage(TestPages, TenantPage):
             raise Http404
         flow = self.mine(request, pk, "change")
         here, given = self.to("change", pk), request.POST
-        if request.method != "POST" or not given.get("state", "").isdecimal():
+        if request.method != "POST" or not given.get("state", "")[:19].isdecimal():
             return HttpResponseRedirect(here)
-        by, source, target = principal(request, flow.tenant), int(given["state"]), given.get("target", "")
+        by, source, target = principal(request, flow.tenant), int(given["state"][:19]), given.get("target", "")
 
         def connect() -> None:
             if queries.state(flow.tenant, source).flow_id != flow.pk:
@@ -297,7 +303,7 @@ class FlowPage(TestPages, TenantPage):
 
 def _rev(request: HttpRequest) -> int | None:
     given = request.POST.get("rev", "")
-    return int(given) if given.isdecimal() else None
+    return int(given[:10]) if given.isdecimal() else None
 
 
 def _state_page(page: str, *args: Any) -> str:

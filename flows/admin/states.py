@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from flows import services
+from flows.admin.permits import AsksFirst
 from flows.admin.problems import Review, flow_page, on_fields, steps
 from flows.models import Flow, State, Transition
 from flows.services.rows import STATE_FIELDS, TRANSITION_FIELDS
@@ -106,7 +107,7 @@ class TransitionRows(Inline):
 
 
 @admin.register(State)
-class StatePage(TenantPage):
+class StatePage(AsksFirst, TenantPage):
     permissions: ClassVar = {"view": "flows:read", "add": "flows:write", "change": "flows:write", "delete": "flows:write"}
     form = StateForm
     inlines = (TransitionRows,)

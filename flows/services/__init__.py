@@ -15,7 +15,7 @@ from flows.services.drafts import (
 )
 from flows.services.environments import create_environment, default_environment, delete_environment, update_environment
 from flows.services.integrations import delete_integration, save_integration
-from flows.services.permits import require as require_permit
+from flows.services.permits import ahead as permits_ahead
 from flows.services.releases import archive, diff, export_flow, following, freeze, publish, roll_back, unarchive
 from flows.services.stubs import delete_stub, save_stub
 from flows.services.tenant_handlers import save_tenant_handlers
@@ -41,8 +41,8 @@ __all__ = [
     "freeze",
     "import_flow",
     "import_tests",
+    "permits_ahead",
     "publish",
-    "require_permit",
     "roll_back",
     "run_tests",
     "save_draft",

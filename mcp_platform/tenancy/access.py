@@ -7,7 +7,12 @@ an answer nothing is allowed: who sets a hub up wants it obeyed also on its bad 
 import json
 import time
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -30,6 +35,14 @@ _answers: "OrderedDict[_Key, tuple[float, str | None]]" = OrderedDict()
 _lock = Lock()
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    fault: errors.PlatformError | None
+
+
+_ahead: "ContextVar[Mapping[_Key, _Answer]]" = ContextVar("asked_ahead", default=MappingProxyType({}))
+
+
 class Refused(errors.Denied):
     """The security hub does not allow this."""
 
@@ -46,13 +59,36 @@ def require_flow(tenant: Tenant, *, actor: str, action: Action, flow_id: str) ->
     """Nothing without a hub. Asks over the network: never call it inside a transaction. Raises Refused, HubAway."""
     if not settings.SECURITY_HUB_URL or actor in ("", SYSTEM):
         return
-    key = (settings.SECURITY_HUB_URL, str(tenant.pk), actor, action, flow_id)
+    found = _ahead.get().get(_key(tenant, actor, action, flow_id)) or _answer(tenant, actor, action, flow_id)
+    if found.fault is not None:
+        raise found.fault
+
+
+@contextmanager
+def ahead(tenant: Tenant, *, actor: str, actions: Sequence[Action], flow_id: str) -> Iterator[None]:
+    """Ask before a transaction: inside the block `require_flow` knows the answers, refusals too, however long the transaction takes."""
+    found = {_key(tenant, actor, action, flow_id): _answer(tenant, actor, action, flow_id) for action in actions}
+    before = _ahead.set({**_ahead.get(), **found})
+    try:
+        yield
+    finally:
+        _ahead.reset(before)
+
+
+def _key(tenant: Tenant, actor: str, action: str, flow_id: str) -> _Key:
+    return (settings.SECURITY_HUB_URL, str(tenant.pk), actor, action, flow_id)
+
+
+def _answer(tenant: Tenant, actor: str, action: str, flow_id: str) -> _Answer:
+    key = _key(tenant, actor, action, flow_id)
     found = _remembered(key)
     if found is None:
-        found = (_ask(tenant, actor, action, flow_id),)
+        try:
+            found = (_ask(tenant, actor, action, flow_id),)
+        except HubAway as away:
+            return _Answer(away)
         _remember(key, found[0])
-    if found[0] is not None:
-        raise Refused(found[0], flow_id=flow_id, action=action)
+    return _Answer(None if found[0] is None else Refused(found[0], flow_id=flow_id, action=action))
 
 
 def _remembered(key: _Key) -> tuple[str | None] | None:

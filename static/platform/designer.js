@@ -32,7 +32,7 @@
       line.remove();
       const target = event.type === "pointerup" ? nodeAt(event) : null;
       over?.classList.remove("over");
-      if (!target) return;
+      if (!target || target === source) return; // a click on the dot alone
       form.elements.state.value = source.dataset.id;
       form.elements.target.value = target.dataset.state;
       form.submit();

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from conversations import services as conversations
@@ -15,7 +16,7 @@ from mcp_platform.tenancy import access
 from mcp_platform.tenancy.models import Tenant, User
 from tests.factories import TenantFactory, UserFactory
 from tests.integrations import outside
-from tests.tenancy.clients import client_of
+from tests.tenancy.clients import client_of, logged_in
 
 pytestmark = pytest.mark.django_db
 DOCUMENT: dict[str, Any] = {
@@ -135,3 +136,21 @@ def test_over_rest_a_refusal_is_a_problem_document(hub: outside.Web, tenant: Ten
     hub.answer = lambda _: outside.Reply(status=503)
     answer = client.post("/api/v1/conversations", {"flow_id": "greeting"}, format="json")
     assert (answer.status_code, answer.json()["error_code"]) == (503, "SECURITY_HUB_UNAVAILABLE")
+
+
+def test_the_admin_asks_before_its_transaction_and_shows_the_reason(hub: outside.Web, tenant: Tenant, settings: Settings) -> None:
+    settings.SECURITY_HUB_CACHE_SECONDS = 0  # whatever is asked inside the transaction is asked anew
+    owner = UserFactory.create(is_superuser=True, is_staff=True)
+    client = logged_in(owner)
+    flow = queries.flow(tenant, "greeting")
+    page = reverse("admin:flows_flow_change", args=(flow.pk,))
+    form = client.get(page).context["adminform"].form
+    given = {name: "" if form[name].value() is None else form[name].value() for name in form.fields}
+    refuse(hub, {"reason_user": "Closed until Monday."})
+    answer = client.post(page, {**given, "name": "x", "rev": flow.rev})
+    assert "Closed until Monday." in answer.content.decode()
+    hub.answer = lambda _: outside.Reply(body={"decision": True})
+    before = len(hub.got)
+    client.post(page, {**given, "name": "Hello", "rev": flow.rev})
+    assert Flow.objects.get(pk=flow.pk).name == "Hello"
+    assert len(hub.got) == before + 1

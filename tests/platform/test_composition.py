@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from pytest_django.fixtures import Settings
 from twisted.web import http
 
@@ -21,6 +23,13 @@ def test_several_processes_without_redis_are_refused(settings: Settings) -> None
     settings.WEB_PROCESSES, settings.REDIS_URL, settings.DATABASE_URL = 2, "", ""
     assert [found.id for found in checks.several_processes_need_redis()] == ["platform.E001"]
     assert [found.id for found in checks.several_processes_need_postgresql()] == ["platform.E002"]
+
+
+@pytest.mark.django_db
+def test_a_database_of_an_older_version_is_not_left_behind_silently() -> None:
+    assert checks.replaced_migrations_are_applied_whole(databases=["default"]) == []
+    MigrationRecorder(connection).record_unapplied("conversations", "0011_dead_turns")
+    assert [found.id for found in checks.replaced_migrations_are_applied_whole(databases=["default"])] == ["platform.E010"]
 
 
 def test_several_processes_with_both_servers_are_fine(settings: Settings) -> None:
@@ -120,7 +129,10 @@ def test_json_is_known_to_twisted_without_parsing(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("entry", ["mcp_platform.asgi", "mcp_platform.wsgi", "mcp_platform.grpc_server"])
 def test_a_web_process_knows_every_job_that_it_enqueues(entry: str, tmp_path: Path) -> None:
     sources = [
-        file.read_text() for app in ("mcp_platform", "flows", "conversations") for file in (ROOT / app).rglob("*.py") if file.name != "tasks.py"
+        file.read_text()
+        for app in ("mcp_platform", "flows", "conversations", "experiments", "validation", "reports")
+        for file in (ROOT / app).rglob("*.py")
+        if file.name != "tasks.py"
     ]
     wanted = sorted(set(re.findall(r'enqueue\(\s*"([^"]+)"', "\n".join(sources))))
     assert "operations.run" in wanted

@@ -49,19 +49,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         require_free("127.0.0.1", options["port"])
         self._say("1  Database: migrations")
-        call_command("migrate", verbosity=0)
-        self._say("2  Demo tenant: users, API key, the flow 'Permit desk'")
-        with scope.platform_scope():
-            password, key = prepare()
-            servers.prepare(Tenant.objects.get(slug="demo"), User.objects.get(username="admin"), options["port"])
-            chat = chat_page()
-            self._say("3  Building codes: the starter pack, a project in Seattle, its building")
-            house = prepare_building(self._say)
-            self._say("4  An experiment on the permit desk's first question, with simulated users")
-            experiment.prepare(Tenant.objects.get(slug="demo"), User.objects.get(username="admin"))
+        call_command("migrate", verbosity=0, skip_checks=False)
         port = options["port"]
-        self._say(f"5  Server on port {port}")
-        with serving(port):
+        with serving(port) as ready:  # it starts up while the data is made
+            password, key, chat, house = self._fill(port)
+            self._say(f"5  Server on port {port}")
+            ready()
             base = f"http://127.0.0.1:{port}"
             self._say("6  The building's IFC model: sent, read, checked")
             building.Office(base, key, str(house.pk), self._say).check()
@@ -72,6 +65,20 @@ class Command(BaseCommand):
             self._farewell(base, password, key, chat, house.pk)
             if not options["no_serve"]:
                 wait_for_signal()
+
+    def _fill(self, port: int) -> tuple[str, str, str, Building]:
+        """The admin's password, an API key, the path of the public chat, the building."""
+        self._say("2  Demo tenant: users, API key, the flow 'Permit desk'")
+        with scope.platform_scope():
+            password, key = prepare()
+            tenant, admin = Tenant.objects.get(slug="demo"), User.objects.get(username="admin")
+            servers.prepare(tenant, admin, port)
+            chat = chat_page()
+            self._say("3  Building codes: the starter pack, a project in Seattle, its building")
+            house = prepare_building(self._say)
+            self._say("4  An experiment on the permit desk's first question, with simulated users")
+            experiment.prepare(tenant, admin)
+        return password, key, chat, house
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
@@ -154,15 +161,18 @@ def _kept(name: str, make: Any, *, renew: bool = False) -> str:
 
 
 @contextlib.contextmanager
-def serving(port: int) -> Iterator[None]:
-    """The real server, as a process of its own."""
+def serving(port: int) -> Iterator[Callable[[], None]]:
+    """The real server, as a process of its own; gives what waits until it answers."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve", "--no-migrate", "--port", str(port)], cwd=settings.BASE_DIR, stderr=subprocess.PIPE, text=True
     )
-    try:
+
+    def ready() -> None:
         _wait_until_ready(port, process)
         threading.Thread(target=_pass_on, args=(process,), daemon=True).start()
-        yield
+
+    try:
+        yield ready
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         require_free(options["host"], options["port"])
         if not options["no_migrate"]:
-            call_command("migrate", verbosity=0)
+            call_command("migrate", verbosity=0, skip_checks=False)
         host, port = options["host"], options["port"]
         with self._grpc(host, options["grpc_port"]) if options["grpc"] else nullcontext():
             self.stderr.write(f"Serving http://{host}:{port}/ (admin at /admin/, API documentation at /api/docs/). Ctrl-C stops.")
