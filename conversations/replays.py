@@ -66,12 +66,14 @@ def prepare(
     understanding: str = Replay.Understanding.AUTO,
     conversations: Sequence[UUID] = (),
     models: Mapping[str, UUID] = NOTHING_ELSE,
+    evaluation: UUID | None = None,
     by: By,
 ) -> Replay:
     """Choose the newest `count` conversations of a flow, to be played on its draft or on version `number`.
 
     `environment`, `ran_on` (number of a version) and `since` choose among the stored conversations; `conversations` names them instead.
     `models`: flow -> the intent model that is asked in the champion's place, where words are understood anew.
+    `evaluation`: of an experiment, which needs this replay; it takes no place of those that people have asked for.
     Raises FlowNotFound, VersionNotFound, EnvironmentNotFound, FlowHasProblems when the draft cannot run, FieldsRefused, NothingToReplay.
     """
     _require_sensible(count, understanding)
@@ -97,7 +99,8 @@ def prepare(
         environment=where,
         understanding=understanding,
         chosen={"count": count, "environment": environment, "version": ran_on, "since": since.isoformat() if since else None}
-        | ({"models": {name: str(model) for name, model in models.items()}} if models else {}),
+        | ({"models": {name: str(model) for name, model in models.items()}} if models else {})
+        | ({"evaluation": str(evaluation)} if evaluation is not None else {}),
         created_by=actor_of(by),
         created_at=timezone.now(),
     )
@@ -106,7 +109,7 @@ def prepare(
 
 
 def _keep(tenant: Tenant, made: Replay, chosen: Iterable[UUID]) -> None:
-    """With a row for each conversation, in this order; the flow's oldest replays go."""
+    """With a row for each conversation, in this order; the oldest replays of the flow that people have asked for go."""
     with transaction.atomic():
         made.save(force_insert=True)
         rows = [ReplayedConversation(tenant=tenant, replay=made, conversation_id=key, position=place) for place, key in enumerate(chosen, start=1)]
@@ -126,7 +129,8 @@ def _require_sensible(count: int, understanding: str) -> None:
 
 
 def _drop_old(tenant: Tenant, flow_pk: UUID) -> None:
-    old = Replay.objects.for_tenant(tenant).filter(flow_id=flow_pk).order_by("-created_at").values_list("pk", flat=True)[KEPT:]
+    asked = Replay.objects.for_tenant(tenant).filter(flow_id=flow_pk).exclude(chosen__has_key="evaluation")
+    old = asked.order_by("-created_at").values_list("pk", flat=True)[KEPT:]
     Replay.objects.for_tenant(tenant).filter(pk__in=list(old)).delete()
 
 

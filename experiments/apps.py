@@ -10,3 +10,4 @@ class ExperimentsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("experiments.tasks")  # whoever enqueues a job must know it, not only the workers that run it
+        import_module("mcp_platform.ml.services").use_guard(import_module("experiments.services.challenging").is_tried)

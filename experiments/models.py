@@ -148,6 +148,7 @@ class Experiment(TenantModel):
     stopped_at = models.DateTimeField(null=True)
     stop_reason = models.CharField(max_length=500, blank=True)
     states = models.JSONField(default=list, editable=False, help_text="Where a variant differs from the base")
+    sized = models.JSONField(default=dict, editable=False, help_text="services.sizing.frozen of the start: how many units this phase needs, and why")
     counted_at = models.DateTimeField(null=True)
     count_rev = models.PositiveIntegerField(default=0)
     findings = models.JSONField(default=dict, editable=False, help_text="core.analysis of the last count")
@@ -349,7 +350,7 @@ class Decision(TenantModel):
 class Evaluation(TenantModel):
     """What is known of an experiment before anybody takes part: stored conversations played again through its variants, or made-up ones.
 
-    It belongs to the phase and the base that it was made for; `results` are filled in at the end (docs/experiments/evaluation.md).
+    It belongs to the phase, the base and the arms that it was made for; `results` are filled in at the end (docs/experiments/evaluation.md).
     """
 
     class Kind(models.TextChoices):
@@ -361,6 +362,7 @@ class Evaluation(TenantModel):
     kind = models.CharField(max_length=10, choices=Kind)
     phase = models.PositiveIntegerField()
     base_sha256 = models.CharField(max_length=64)
+    arms_sha256 = models.CharField(max_length=64, default="", help_text="Of the versions and models that the arms had")
     chosen = models.JSONField(default=dict, help_text="How the conversations were chosen or made")
     operation_id = models.UUIDField(null=True)
     progress = models.JSONField(default=dict, help_text="What a worker that takes it up again must know")

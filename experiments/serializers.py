@@ -19,7 +19,7 @@ class VariantSerializer(serializers.Serializer[Any]):
     patch_format = serializers.ChoiceField(Variant.Format.choices, required=False)
     modifications = serializers.JSONField(required=False)
     metadata = serializers.DictField(required=False)
-    model = serializers.UUIDField(required=False)
+    model = serializers.UUIDField(required=False, allow_null=True)
 
 
 class MetricUseSerializer(serializers.Serializer[Any]):

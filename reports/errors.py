@@ -39,6 +39,12 @@ class ReportNotReady(errors.Conflict):
     code = "REPORT_NOT_READY"
 
 
+class ReportOvertaken(errors.Conflict):
+    """A later revision says already how things were, and this one never did; ask for the next revision instead."""
+
+    code = "REPORT_OVERTAKEN"
+
+
 class LinkExpired(errors.Denied):
     """The link is not valid, or not any more; ask for a new one."""
 

@@ -4,7 +4,7 @@ Nothing is sent and nobody is called; of a simulation no conversation is stored 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -17,7 +17,7 @@ from django.utils import timezone
 from conversations import errors, records, rehearsals, replays
 from conversations.analytics.core import calibration, simulation
 from conversations.analytics.core.outcomes import outcome
-from conversations.analytics.core.people import Decision, People, decisions
+from conversations.analytics.core.people import Decision, People, decisions, under_way
 from conversations.analytics.core.simulation import Simulated, chance, simulate
 from conversations.core.differences import CAUSES
 from conversations.core.replay import Record, Stubs, Understand
@@ -25,18 +25,21 @@ from conversations.core.types import Book, Understanding
 from conversations.models import Replay, ReplayedConversation
 from experiments.core.metrics import Outcome
 from experiments.core.prediction import Forecast
+from experiments.errors import NotInThisState
 from experiments.models import Evaluation, Experiment, Variant
 from experiments.services.planning import running_base
 from flows import queries as flows
-from flows.core.types import Flow, Program
+from flows.core.types import Program
 from flows.models import FlowVersion
 from mcp_platform.errors import PlatformError
+from mcp_platform.operations.models import OPEN, Operation
 from mcp_platform.tenancy.models import Tenant
 
 BATCH: Final = 25
 HELD_OUT: Final = 0.3  # of the conversations: the model is held against them
 EXAMPLES: Final = 50
 MOST_CAUSES: Final = 40
+REPLAYED: Final = 3  # evaluations of a flow whose conversations can be looked at one by one
 BEGINS: Final = frozenset({"started", "restarted", "pushed", "replaced"})
 BASE: Final = "base"
 Verdict = ReplayedConversation.Verdict
@@ -66,7 +69,7 @@ def replay(tenant: Tenant, made: Evaluation, progress: Progress) -> dict[str, An
     Raises NothingToReplay.
     """
     arms = arms_of(made.experiment)
-    held = made.progress.get("replays") or _begin(tenant, made, arms)
+    held = _begun(tenant, made) or _begin(tenant, made, arms)
     for index, one in enumerate(arms):
         replays.work(tenant, {"replay_id": held[one.key]}, _Part(progress, index, len(arms), one.key))
     control = next(one.key for one in arms if one.control)
@@ -86,12 +89,24 @@ class Arm:
 
 
 def arms_of(row: Experiment) -> list[Arm]:
-    return [_arm_of(row, one) for one in row.variants.select_related("version").all()]
+    """Raises NotInThisState where a variant of a flow is not frozen: the base in its place would look like a variant without an effect."""
+    base = base_of(row)
+    return [_arm_of(row, one, base) for one in row.variants.all()]
 
 
-def _arm_of(row: Experiment, one: Variant) -> Arm:
+def _arm_of(row: Experiment, one: Variant, base: FlowVersion) -> Arm:
     models = {row.flow.flow_id: one.model_id} if row.flow is not None and one.model_id is not None else {}
-    return Arm(key=one.key, control=one.is_control, version=one.version or base_of(row), models=models)
+    version = one.version if row.kind == Experiment.Kind.FLOW else base
+    if version is None:
+        raise NotInThisState("Validate it first: that freezes what the variants are.", state=row.state, expected=["validated"])
+    return Arm(key=one.key, control=one.is_control, version=version, models=models)
+
+
+def heard_otherwise(arms: Sequence[Arm]) -> bool:
+    """Whether the arms do not all listen alike. Then words are understood anew in all of them: one arm that hears as people were heard then, and
+    one that hears as they would be now, differ by every model that was trained in between."""
+    intents = [flows.program_for(one.version.pk).flow.intents for one in arms]
+    return any(one.models for one in arms) or any(one != intents[0] for one in intents)
 
 
 def base_of(row: Experiment) -> FlowVersion:
@@ -99,26 +114,42 @@ def base_of(row: Experiment) -> FlowVersion:
     return row.base or running_base(row)
 
 
+def _begun(tenant: Tenant, made: Evaluation) -> dict[str, str]:
+    """The replays that were begun already; none when somebody has deleted one of them."""
+    held: dict[str, str] = made.progress.get("replays", {})
+    there = Replay.objects.for_tenant(tenant).filter(pk__in=held.values()).count()
+    return held if there == len(held) else {}
+
+
 def _begin(tenant: Tenant, made: Evaluation, arms: Sequence[Arm]) -> dict[str, str]:
     """A replay for each arm, of the same conversations; noted, so that who takes the work up again goes on with them."""
     row = made.experiment
     ids = _newest(tenant, made, int(made.chosen["conversations"]))
-    options: Any = {"flow_id": row.flow_id, "environment": row.environment.name, "conversations": ids}
+    options: Any = {"flow_id": row.flow_id, "environment": row.environment.name, "conversations": ids, "evaluation": made.pk}
+    options["understanding"] = _understanding(made, arms)
     with transaction.atomic():
-        found = [
-            replays.prepare(
-                tenant,
-                number=one.version.number,
-                understanding=Replay.Understanding.ANEW if one.models else made.chosen["understanding"],
-                models=one.models,
-                by=None,
-                **options,
-            )
-            for one in arms
-        ]
+        found = [replays.prepare(tenant, number=one.version.number, models=one.models, by=None, **options) for one in arms]
         made.progress = {"replays": {one.key: str(each.pk) for one, each in zip(arms, found, strict=True)}}
         made.save(update_fields=("progress",))
+        _drop_old(tenant, row)
     return dict(made.progress["replays"])
+
+
+def _understanding(made: Evaluation, arms: Sequence[Arm]) -> str:
+    """One for all arms. Who wants it as recorded has it so, unless other models are what is tried."""
+    chosen = str(made.chosen["understanding"])
+    anew = any(one.models for one in arms) or (chosen == Replay.Understanding.AUTO and heard_otherwise(arms))
+    return Replay.Understanding.ANEW if anew else chosen
+
+
+def _drop_old(tenant: Tenant, row: Experiment) -> None:
+    """Replays of earlier evaluations of the flow, and of deleted ones; not of those that are under way. What they counted is kept elsewhere."""
+    mine = Evaluation.objects.for_tenant(tenant).filter(experiment__flow=row.flow, kind=Evaluation.Kind.REPLAY)
+    running = Operation.objects.for_tenant(tenant).filter(status__in=OPEN).values("pk")
+    newest = mine.order_by("-created_at").values_list("pk", flat=True)[:REPLAYED]
+    kept = {str(key) for key in (*newest, *mine.filter(finished_at=None, operation_id__in=running).values_list("pk", flat=True))}
+    held = Replay.objects.for_tenant(tenant).filter(flow=row.flow, chosen__has_key="evaluation").values_list("pk", "chosen")
+    Replay.objects.for_tenant(tenant).filter(pk__in=[key for key, chosen in held if chosen["evaluation"] not in kept]).delete()
 
 
 def _newest(tenant: Tenant, made: Evaluation, most: int) -> list[UUID]:
@@ -197,6 +228,7 @@ class _Learned:
     judged: People = field(default_factory=People)
     held: list[Decision] = field(default_factory=list)
     logged: list[Outcome] = field(default_factory=list)
+    unfinished: int = 0
     conversations: int = 0
     programs: dict[str, Program] = field(default_factory=dict)
 
@@ -207,10 +239,17 @@ class _Learned:
         self.everybody.learn(found)
         if held_out:
             self.held += found
-            self.logged.append(outcome(simulation.recorded_facts(record)))
+            self._compare(record, until)
         else:
             self.judged.begin(record)
             self.judged.learn(found)
+
+    def _compare(self, record: Record, until: datetime) -> None:
+        """Made-up conversations all come to their end: one that is still under way would make a model that is right look wrong."""
+        if under_way(record, until):
+            self.unfinished += 1
+        else:
+            self.logged.append(outcome(simulation.recorded_facts(record)))
 
     def _programs(self, record: Record) -> Mapping[str, Program]:
         for key in {str(event.data["program"]) for moment in record.moments for event in moment.events if event.kind in BEGINS}:
@@ -234,8 +273,8 @@ def simulate_arms(tenant: Tenant, made: Evaluation, progress: Progress) -> Forec
     learned = _learn(tenant, made, ids, lambda done: progress.report(done, total, "Learning from stored conversations"))
     if not learned.everybody.openings:
         raise errors.NothingToReplay(flow_id=made.experiment.flow.flow_id if made.experiment.flow else "")
-    stage = _Stage(tenant, made, number)
-    found: dict[str, list[Simulated]] = {}
+    stage = _Stage(tenant, made, number, anew=heard_otherwise(arms))
+    found: dict[str, _Played] = {}
     for index, one in enumerate(arms):
         begun = len(ids) + number * index
         found[one.key] = stage.play(one, learned.everybody, _Counted(progress, begun, total, f"Simulating {one.key}"))
@@ -243,11 +282,12 @@ def simulate_arms(tenant: Tenant, made: Evaluation, progress: Progress) -> Forec
     base = Arm(key=BASE, control=True, version=base_of(made.experiment), models={})
     rehearsed = stage.play(base, judged, _Counted(progress, len(ids) + number * len(arms), total, "Holding the model against the log"))
     return Forecast(
-        arms={key: [outcome(one.facts) for one in played] for key, played in found.items()},
+        arms={key: played.outcomes for key, played in found.items()},
         logged=learned.logged,
-        rehearsed=[outcome(one.facts) for one in rehearsed],
+        rehearsed=rehearsed.outcomes,
         conversations=learned.conversations,
-        notes={key: _noted(played) for key, played in found.items()},
+        unfinished=learned.unfinished,
+        notes={key: played.told() for key, played in found.items()},
         people={"decisions": learned.everybody.decisions, "places": calibration.rates(judged, learned.held)},
         reliability=calibration.reliability(judged, learned.held),
     )
@@ -280,27 +320,26 @@ class _Counted:
 class _Stage:
     """Everything that made-up conversations of an experiment need."""
 
-    def __init__(self, tenant: Tenant, made: Evaluation, number: int) -> None:
-        self.tenant, self.number = tenant, number
+    def __init__(self, tenant: Tenant, made: Evaluation, number: int, *, anew: bool) -> None:
+        self.tenant, self.number, self.anew = tenant, number, anew
         self.seed = int(made.chosen["seed"])
         self.environment_id = made.experiment.environment_id
         self.stubs: Stubs = rehearsals.stubs_of(tenant)
-        self.base: Flow = flows.program_for(base_of(made.experiment).pk).flow
+        self.alike: dict[Outcome, Outcome] = {}
 
-    def play(self, arm: Arm, people: People, counted: _Counted) -> list[Simulated]:
-        return list(self._played(arm, people, counted))
-
-    def _played(self, arm: Arm, people: People, counted: _Counted) -> Iterator[Simulated]:
+    def play(self, arm: Arm, people: People, counted: _Counted) -> "_Played":
         program = flows.program_for(arm.version.pk)
         book: Book = rehearsals.book_for(self.tenant, program, self.environment_id)
-        understand = self._understand(arm.models) if arm.models or program.flow.intents != self.base.intents else None
+        understand = self._understand(arm.models) if self.anew else None
+        played = _Played(self.alike)
         for number in range(self.number):
-            yield simulate(book, people, program.flow.flow_id, seed=self.seed, number=number, understand=understand, stubs=self.stubs)
+            played.add(simulate(book, people, program.flow.flow_id, seed=self.seed, number=number, understand=understand, stubs=self.stubs))
             if number % BATCH == 0:
                 counted.tell(number)
+        return played
 
     def _understand(self, models: Mapping[str, UUID]) -> Understand:
-        """Where an arm has another model or listens to other intents, words are understood anew; each only once."""
+        """Words understood anew, each only once."""
         live = rehearsals.understood(self.tenant, models)
         heard: dict[tuple[str, ...], Understanding] = {}
 
@@ -313,13 +352,36 @@ class _Stage:
         return understand
 
 
-def _noted(played: Sequence[Simulated]) -> dict[str, Any]:
-    made = sum(one.decisions for one in played)
-    gone = Counter(one.place.state for one in played if one.place is not None)
-    return {
-        "how": dict(Counter(one.how for one in played)),
-        "gone_at": [{"state": state, "count": count} for state, count in gone.most_common(20)],
-        "decisions": made,
-        "made_up": sum(one.made_up for one in played) / made if made else 0.0,
-        "unanswered_calls": sum(one.unanswered for one in played),
-    }
+@dataclass(slots=True)
+class _Played:
+    """What the conversations of an arm came to, without what was said in them: there are too many to keep that until the end.
+
+    `alike`: outcomes that there were already, so that equal ones are held once.
+    """
+
+    alike: dict[Outcome, Outcome]
+    outcomes: list[Outcome] = field(default_factory=list)
+    how: Counter[str] = field(default_factory=Counter)
+    gone: Counter[str] = field(default_factory=Counter)
+    decisions: int = 0
+    made_up: int = 0
+    unanswered: int = 0
+
+    def add(self, one: Simulated) -> None:
+        found = outcome(one.facts)
+        self.outcomes.append(self.alike.setdefault(found, found))
+        self.how[one.how] += 1
+        if one.place is not None:
+            self.gone[one.place.state] += 1
+        self.decisions += one.decisions
+        self.made_up += one.made_up
+        self.unanswered += one.unanswered
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "how": dict(self.how),
+            "gone_at": [{"state": state, "count": count} for state, count in self.gone.most_common(20)],
+            "decisions": self.decisions,
+            "made_up": self.made_up / self.decisions if self.decisions else 0.0,
+            "unanswered_calls": self.unanswered,
+        }

@@ -35,6 +35,7 @@ PENALTIES: Final = (1e-4, 3e-5, 1e-5, 3e-6)  # against the mean loss
 FIRST_PENALTY: Final = 3e-5
 SEARCHED: Final = 3_000  # examples that the search looks at, at most
 LOST_SHARE, LOST_COUNT = 0.005, 2.0  # of the examples that were told right, how many the bar may turn away
+MOST_NAMED: Final = 50  # texts of several intents that the card lists
 STRANGE: Final = 0.55  # cosine: a sentence of everyday life this close to an example is no out-of-scope example
 
 
@@ -88,6 +89,7 @@ def _learn(examples: Sequence[tuple[str, str]], told: Told, encoder: str | None)
         slope=slope,
     )
     report = evaluation.report(right, data.numbers, data.texts, model, own=own)
+    conflicting = _conflicting(texts, names)
     choices = {
         "encoder": chosen or "n-grams",
         "gain": gain,
@@ -96,7 +98,8 @@ def _learn(examples: Sequence[tuple[str, str]], told: Told, encoder: str | None)
         "dropped": dropped,
         "background": len(data.texts) - own,
         "examples": own,
-        "conflicting": _conflicting(texts, names),
+        "conflicting": conflicting[:MOST_NAMED],
+        "conflicts": len(conflicting),
         "strangers": int((data.numbers == data.labels.index(OUT_OF_SCOPE)).sum()) if OUT_OF_SCOPE in data.labels else 0,
     }
     return Learned(model=model, report=report, data_sha256=digest(examples), choices=choices)
@@ -143,7 +146,7 @@ def _conflicting(texts: Sequence[str], names: Sequence[str]) -> list[str]:
     found: dict[str, set[str]] = defaultdict(set)
     for text, name in zip(texts, names, strict=True):
         found[folded(text)].add(name)
-    return sorted(words for words, owners in found.items() if len(owners) > 1)[:50]
+    return sorted(words for words, owners in found.items() if len(owners) > 1)
 
 
 def _prepared(texts: list[str], names: list[str], encoder: str, told: Told) -> Data:

@@ -179,7 +179,7 @@ def _kept(tenant: Tenant, version: FlowVersion, parsed: Definition, learned: tra
         metrics={
             **learned.report.as_json(),
             "p95_ms": speed(learned.model, [text for text, _ in _examples(parsed)]),
-            "conflicting": len(learned.choices["conflicting"]),
+            "conflicting": learned.choices["conflicts"],
             "strangers": learned.choices["strangers"],
         },
         card=card,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from experiments.admin import drawing
-from experiments.core.metrics import Shape
+from experiments.admin.drawing import percent, told
 
 Json = dict[str, Any]
 LOOKS: Final = {"holds": "success", "off": "danger", "too_little": "warning"}
@@ -29,17 +29,6 @@ def _simulation_says(results: Mapping[str, Any]) -> str:
 
 
 SAYS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {"replay": _replay_says, "simulation": _simulation_says}
-
-
-def percent(value: float | None, *, signed: bool = False) -> str:
-    """A share; a difference of two (`signed`) in percentage points."""
-    if value is None:
-        return "–"
-    return f"{value * 100:+.1f} points" if signed else f"{value * 100:.1f} %"
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    return "–" if value is None else f"{value:{'+' if signed else ''}.3g}"
 
 
 def _replayed(results: Mapping[str, Any]) -> Json:
@@ -81,16 +70,15 @@ def _simulated(results: Mapping[str, Any]) -> Json:
     }
 
 
-def _words(metric: Mapping[str, Any]) -> Callable[..., str]:
-    return percent if metric["shape"] == Shape.SHARE else number
+def _within(metric: Mapping[str, Any], found: Mapping[str, float]) -> str:
+    return " … ".join(told(metric, found[name], signed=True) for name in ("lower", "upper"))
 
 
 def _compared(row: Mapping[str, Any]) -> Json:
     found = row["difference"]
     sure = bool(found) and (found["lower"] > 0 or found["upper"] < 0)
-    told = _words(row)
-    within = f"{told(found['lower'], signed=True)} … {told(found['upper'], signed=True)}" if found else "–"
-    return {"label": row["label"], "logged": told(row["logged"]), "simulated": told(row["simulated"]), "within": within, "sure": sure}
+    within = _within(row, found) if found else "–"
+    return {"label": row["label"], "logged": told(row, row["logged"]), "simulated": told(row, row["simulated"]), "within": within, "sure": sure}
 
 
 def _table(arms: Sequence[Mapping[str, Any]]) -> list[Json]:
@@ -105,15 +93,14 @@ def _table(arms: Sequence[Mapping[str, Any]]) -> list[Json]:
 
 def _cell(metric: Mapping[str, Any], arm: Mapping[str, Any]) -> Json:
     found = metric["difference"]
-    told = _words(metric)
     if not found:
-        return {"value": told(metric["value"]), "difference": "", "within": "", "tone": ""}
+        return {"value": told(metric, metric["value"]), "difference": "", "within": "", "tone": ""}
     sure = found["lower"] > 0 or found["upper"] < 0
     good = (found["value"] > 0) == metric["higher_is_better"]
     return {
-        "value": told(metric["value"]),
-        "difference": told(found["value"], signed=True),
-        "within": f"{told(found['lower'], signed=True)} … {told(found['upper'], signed=True)}",
+        "value": told(metric, metric["value"]),
+        "difference": told(metric, found["value"], signed=True),
+        "within": _within(metric, found),
         "tone": ("success" if good else "danger") if sure and not arm["words_only"] else "",
     }
 
@@ -180,9 +167,9 @@ def reliability(found: Mapping[str, Any]) -> Json:
         for part in (0, 0.25, 0.5, 0.75, 1)
     ]
     rows = [{"label": f"{one['from'] * 100:.0f}–{one['to'] * 100:.0f} %", **one} for one in bins]
-    told = [{**row, "predicted": percent(row["predicted"]), "observed": percent(row["observed"])} for row in rows]
+    listed = [{**row, "predicted": percent(row["predicted"]), "observed": percent(row["observed"])} for row in rows]
     size = {"left": EDGE, "right": EDGE + SIDE, "top": EDGE / 2, "bottom": EDGE / 2 + SIDE}
-    return {"dots": dots, "ticks": ticks, "rows": told, "size": size, "error": percent(found.get("error")), "decisions": found.get("decisions", 0)}
+    return {"dots": dots, "ticks": ticks, "rows": listed, "size": size, "error": percent(found.get("error")), "decisions": found.get("decisions", 0)}
 
 
 SHOWN: Final[Mapping[str, Callable[[Mapping[str, Any]], Json]]] = {"replay": _replayed, "simulation": _simulated}

@@ -38,7 +38,7 @@ class EvaluationPage(TenantPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Evaluation]:
         found: QuerySet[Evaluation] = super().get_queryset(request)
-        return found.select_related("experiment", "tenant")
+        return found.select_related("experiment", "tenant").prefetch_related("experiment__variants")
 
     @admin.display(description="Evaluation")
     def what(self, row: Evaluation) -> SafeString:
@@ -52,7 +52,7 @@ class EvaluationPage(TenantPage):
     def state_of(self, row: Evaluation) -> SafeString:
         if not row.finished_at:
             return badge("not finished", "info")
-        return badge("of now", "success") if _is_current(row) else badge("of an earlier base", "warning")
+        return badge("of now", "success") if queries.is_current(row) else badge("of an earlier plan", "warning")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -109,7 +109,7 @@ class EvaluationPage(TenantPage):
             object=found,
             experiment=row,
             label=LABELS[found.kind],
-            current=_is_current(found),
+            current=queries.is_current(found),
             operation=operation,
             operation_url=operation_pages.url(operation) if operation else "",
             back_url=_page_of(row),
@@ -140,10 +140,6 @@ def _id(given: str) -> UUID | None:
 
 def _page_of(row: Experiment) -> str:
     return reverse("admin:experiments_experiment_change", args=(row.pk,))
-
-
-def _is_current(row: Evaluation) -> bool:
-    return (row.phase, row.base_sha256) == (row.experiment.phase, row.experiment.base_sha256)
 
 
 def _chosen(request: HttpRequest) -> Json:

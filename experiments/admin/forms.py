@@ -11,6 +11,7 @@ from experiments import queries
 from experiments.core.metrics import MEASURES
 from experiments.models import KEY, Experiment, ExperimentMetric
 from experiments.services.challenging import UNITS, measures
+from experiments.services.checking import MOST_STEPS
 from flows import queries as flows
 from flows.models import FlowVersion
 from mcp_platform.admin_base import JsonField, refused_fields
@@ -19,10 +20,12 @@ from mcp_platform.tenancy.models import Tenant
 
 Choices = list[tuple[str, str]]
 BOX: Final = {"class": "mcp-input"}
-MOST_STEPS: Final = 6  # of a ramp
+LEAST_ROWS: Final = 6  # for steps of a ramp
+SPARE_ROWS: Final = 2
 LISTED: Final = ("channel", "locale")  # what targeting is mostly about, as words with commas between
 MOST_ARMS: Final = 5
-RAMP: Final = re.compile(r"^\$\.ramp\[(\d+)\]")
+RAMP: Final = re.compile(r"^\$\.ramp\[(\d+)\]\.(\w+)")
+CELLS: Final[Mapping[str, str]] = {"coverage": "coverage", "min_hours": "hours", "min_units": "units"}
 # Offered where a tenant has no metric of that measure yet: (key, name).
 USUAL: Final[Mapping[str, tuple[str, str]]] = {
     "completion": ("completed", "Completed"),
@@ -165,7 +168,8 @@ class WhoForm(StepForm):
         self.fields["unit"].choices = [(unit, Experiment.Unit(unit).label) for unit in UNITS[row.kind]]  # type: ignore[attr-defined]  # of a choice
         self.fields["namespace"] = choice([("", "none"), *_keys(queries.namespaces(row.tenant))], required=False, label="Namespace")
         self.fields["holdout"] = choice([("", "none"), *_keys(queries.holdouts(row.tenant))], required=False, label="Holdout")
-        for index in range(MOST_STEPS):
+        self.steps = max(MOST_STEPS, len(row.ramp or []))
+        for index in range(self.steps):
             self.fields[f"ramp_{index}_coverage"] = share(required=False)
             self.fields[f"ramp_{index}_hours"] = forms.FloatField(required=False, min_value=0, widget=figure(min=0))
             self.fields[f"ramp_{index}_units"] = forms.IntegerField(required=False, min_value=0, widget=forms.NumberInput(attrs={**BOX, "min": 0}))
@@ -173,9 +177,16 @@ class WhoForm(StepForm):
     def mark(self, name: str, message: str) -> None:
         """A fault of a step of the ramp is shown in its row."""
         place = RAMP.match(message)
-        filled = [index for index in range(MOST_STEPS) if self.data.get(f"ramp_{index}_coverage")]
-        row = filled[int(place[1])] if place and int(place[1]) < len(filled) else None
-        super().mark(name, message) if row is None else super().mark(f"ramp_{row}_coverage", f"This {message.partition(': ')[2]}")
+        filled = [index for index in range(self.steps) if self._typed(index)]
+        if place and int(place[1]) < len(filled):
+            cell = f"ramp_{filled[int(place[1])]}_{CELLS.get(place[2], 'coverage')}"
+            super().mark(cell, f"This {message.partition(': ')[2]}")
+        else:
+            super().mark(name, message)
+
+    def _typed(self, index: int) -> Any:
+        name = f"ramp_{index}_coverage"
+        return self.data.get(name) if self.is_bound else self.initial.get(name)
 
     def clean_targeting(self) -> Any:
         given = self.cleaned_data["targeting"]
@@ -184,7 +195,10 @@ class WhoForm(StepForm):
         return given
 
     def ramp_rows(self) -> list[list[forms.BoundField]]:
-        return [[self[f"ramp_{index}_{name}"] for name in ("coverage", "hours", "units")] for index in range(MOST_STEPS)]
+        """Every step, and some to spare."""
+        filled = max((index + 1 for index in range(self.steps) if self._typed(index)), default=0)
+        shown = min(max(filled + SPARE_ROWS, LEAST_ROWS), self.steps)
+        return [[self[f"ramp_{index}_{name}"] for name in CELLS.values()] for index in range(shown)]
 
     def plan(self) -> dict[str, Any]:
         given = self.cleaned_data
@@ -199,7 +213,7 @@ class WhoForm(StepForm):
 
     def _ramp(self) -> list[dict[str, Any]]:
         given = self.cleaned_data
-        rows = [[given[f"ramp_{index}_{name}"] for name in ("coverage", "hours", "units")] for index in range(MOST_STEPS)]
+        rows = [[given[f"ramp_{index}_{name}"] for name in CELLS.values()] for index in range(self.steps)]
         return [{"coverage": cover / 100, "min_hours": hours or 0, "min_units": units or 0} for cover, hours, units in rows if cover]
 
 
@@ -214,7 +228,7 @@ def _keys(rows: Iterable[Any]) -> Choices:
 
 def ramp_fields(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for index, step in enumerate(steps[:MOST_STEPS]):
+    for index, step in enumerate(steps):
         found |= {
             f"ramp_{index}_coverage": percentage(step["coverage"]),
             f"ramp_{index}_hours": step.get("min_hours") or None,

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from experiments import queries, services
 from experiments.admin import drawing
+from experiments.admin.forms import percentage
 from experiments.models import Experiment
 from mcp_platform.tenancy.pages import TenantPage, may
 
@@ -96,6 +97,7 @@ class Framed(TenantPage):
             "buttons": [
                 {"it": one, "to": self.to("press", row.pk, one.verb)} for one in BUTTONS.get(row.state, ()) if held[NEEDS.get(one.verb, "run")]
             ],
+            "covered": str(percentage(row.coverage)),
             "may_run": held["run"],
             "may_write": held["write"],
         }

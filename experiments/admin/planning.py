@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from experiments import services
@@ -77,9 +78,10 @@ class Planning(Framed):
 
     def _save(self, request: HttpRequest, row: Experiment, form: Any) -> None:
         by = principal(request, row.tenant)
-        for fields in form.new_metrics() if isinstance(form, SizeForm) else ():
-            services.save_metric(row.tenant, fields=fields, by=by)
-        services.change(row.tenant, key=row.pk, fields=form.plan(), expected_rev=rev_of(request), by=by)
+        with transaction.atomic():  # a plan that is refused leaves no metrics behind
+            for fields in form.new_metrics() if isinstance(form, SizeForm) else ():
+                services.save_metric(row.tenant, fields=fields, by=by)
+            services.change(row.tenant, key=row.pk, fields=form.plan(), expected_rev=rev_of(request), by=by)
 
     def _pictures(self, row: Experiment, step: str) -> dict[str, Any]:
         if step != "size":
@@ -130,7 +132,8 @@ class Planning(Framed):
             shape=shape_of(row),
             curve=drawing.power_curve(sizing),
             validate_url=self.to("press", row.pk, "validate"),
-            delete_url=self.to("press", row.pk, "delete"),
+            delete_url="" if services.has_run(row) else self.to("press", row.pk, "delete"),
+            archive_url=self.to("press", row.pk, "archive"),
             planned=row.state in PLANNED,
             **self.frame(request, row, "plan"),
         )

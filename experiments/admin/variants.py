@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -50,7 +51,8 @@ def page(plan: "Planning", request: HttpRequest, row: Experiment) -> HttpRespons
 
 def _next(plan: "Planning", request: HttpRequest, row: Experiment, verb: str, index: int | None, wanted: list[dict[str, Any]]) -> str:
     if verb == "state" and index is not None:
-        return f"{plan.to('state', row.pk)}?variant={wanted[index]['key']}&state={request.POST.get(f'state_{index}', '')}"
+        asked = {"variant": wanted[index]["key"], "state": request.POST.get(f"state_{index}", "")}
+        return f"{plan.to('state', row.pk)}?{urlencode(asked)}"
     return plan.to("plan", row.pk, "who" if verb == "save" else "differs")
 
 

@@ -29,7 +29,7 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     evaluation_id = serializers.UUIDField(source="pk")
     experiment = serializers.CharField(source="experiment.key")
     about = serializers.SerializerMethodField(help_text="What the numbers are, and what they are not")
-    current = serializers.SerializerMethodField(help_text="Whether it is of the phase and the base that the experiment has now")
+    current = serializers.SerializerMethodField(help_text="Whether the experiment has the same phase, base and arms now")
 
     class Meta:
         model = Evaluation
@@ -41,7 +41,7 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
         return LABELS[row.kind]
 
     def get_current(self, row: Evaluation) -> bool:
-        return (row.phase, row.base_sha256) == (row.experiment.phase, row.experiment.base_sha256)
+        return queries.is_current(row)
 
 
 class EvaluationDetailSerializer(EvaluationSerializer):

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from experiments import queries, services
 from experiments import serializers as shapes
-from experiments.core import statistics
+from experiments.core import funnel
 from experiments.core.sums import Sums
 from experiments.models import Experiment, Variant
 from mcp_platform.rest import check_body, etag_of, require_match
@@ -163,7 +163,8 @@ class DecisionsView(APIView):
 
     @extend_schema(operation_id="experiments_decide", request=shapes.DecideSerializer, responses={201: shapes.DecisionSerializer, **CONFLICT})
     def post(self, request: Request, key: str) -> Response:
-        """End it: `promote` publishes a variant, `keep` and `inconclusive` change nothing that runs."""
+        """End it: `promote` publishes a variant (for which it needs flows:publish, of models models:write); `keep` and `inconclusive` change nothing
+        that runs."""
         by = principal_of(request)
         given = check_body(request.data, shapes.DecideSerializer)
         verdict = given.pop("verdict")
@@ -191,13 +192,13 @@ class FindingsView(APIView):
 
 
 def findings_of(row: Experiment) -> dict[str, Any]:
-    funnel = {state: {arm: _share(sums) for arm, sums in arms.items()} for state, arms in queries.state_funnel(row).items()}
-    return {"findings": row.findings, "trend": queries.trend(row), "funnel": funnel, **services.standing(row)}
+    states = {state: {arm: _share(sums) for arm, sums in arms.items()} for state, arms in queries.state_funnel(row).items()}
+    return {"findings": row.findings, "trend": queries.trend(row), "funnel": states, **services.standing(row)}
 
 
 def _share(sums: Sums) -> dict[str, Any]:
     """Of conversations, whoever had them."""
-    return {"units": sums.n, "share": sums.ratio, "interval": list(statistics.wilson(Sums(n=sums.d, y=sums.y))) if sums.d else None}
+    return {"units": sums.n, "share": sums.ratio, "interval": list(funnel.interval(sums)) if sums.d else None}
 
 
 class ReviewView(APIView):

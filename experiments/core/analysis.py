@@ -48,8 +48,9 @@ def analyse(arms: Sequence[Arm], asked: Sequence[Asked], sums: Mapping[tuple[str
     """`sums` by (metric, arm). The document is plain JSON; numbers that cannot be said are null."""
     control = next((arm for arm in arms if arm.control), None)
     metrics = [_metric(one, arms, control, sums, question) for one in asked]
-    _correct(metrics, PRIMARY, statistics.holm, question.alpha)
-    _correct(metrics, SECONDARY, statistics.benjamini_hochberg, question.alpha)
+    if question.mode == "sequential" or question.due:  # a test at the end finds nothing before it
+        _correct(metrics, PRIMARY, statistics.holm, question.alpha)
+        _correct(metrics, SECONDARY, statistics.benjamini_hochberg, question.alpha)
     ratio = sample_ratio(arms)
     breaches = [breach for one in metrics for breach in _breaches(one)]
     return {
@@ -107,7 +108,7 @@ def _arm(one: Asked, arm: Arm, found: Sums, base: Sums, ratio: bool, question: Q
     estimate = difference(base, found, one.metric, ratio, "sequential" if guarded else question.mode, question.alpha)
     row["difference"] = statistics.plain(estimate)
     row["lift"] = statistics.plain(lift_of(base, found, ratio, "sequential" if guarded else question.mode, question.alpha))
-    row["p_value"] = estimate.p_value
+    row["p_value"] = estimate.p_value if guarded or question.mode == "sequential" or question.due else None
     row["harm"] = _harm(estimate, one.metric.better_up, one.margin)
     row["significant"] = False
     if question.mode == "bayes" and one.metric.kind.shape is Shape.SHARE and not ratio:

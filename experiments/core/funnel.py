@@ -12,15 +12,25 @@ REACHED: Final = Metric(key="reached", measure="reached_state")
 
 
 def lifts(
-    states: Iterable[str], arms: Sequence[tuple[str, bool]], held: Mapping[str, Mapping[str, Sums]], *, mode: str, alpha: float, many: bool
+    states: Iterable[str],
+    arms: Sequence[tuple[str, bool]],
+    held: Mapping[str, Mapping[str, Sums]],
+    *,
+    mode: str,
+    alpha: float,
+    many: bool,
+    due: bool = True,
 ) -> list[Json]:
     """`arms`: (key, is it the control). `held`: state -> arm -> sums of exposed units, y the conversations that came there, d all of them.
 
     Adjusted p values keep the share of false alarms over all states and arms below alpha (Benjamini and Hochberg, 1995). Whether more is better
-    is for a reader to say: a state may be an end that nobody wants.
+    is for a reader to say: a state may be an end that nobody wants. Until a test at the end is `due` nothing is tested.
     """
     control = next((key for key, is_control in arms if is_control), "")
     rows: list[Json] = [{"state": state, "arms": [_arm(key, control, held.get(state, {}), mode, alpha, many) for key, _ in arms]} for state in states]
+    if not due:
+        for row in rows:
+            row["arms"] = [{**arm, "p_value": None} if "p_value" in arm else arm for arm in row["arms"]]
     tested = [arm for row in rows for arm in row["arms"] if arm.get("p_value") is not None]
     for arm, adjusted in zip(tested, statistics.benjamini_hochberg([arm["p_value"] for arm in tested]), strict=True):
         arm["adjusted_p_value"], arm["significant"] = adjusted, adjusted < alpha
@@ -36,7 +46,7 @@ def _arm(key: str, control: str, held: Mapping[str, Sums], mode: str, alpha: flo
         "conversations": mine.d,
         "reached": mine.y,
         "share": mine.ratio if said else None,
-        "interval": list(statistics.wilson(Sums(n=mine.d, y=mine.y), alpha)) if said else None,
+        "interval": list(interval(mine, alpha)) if said else None,
     }
     if key == control:
         return row
@@ -49,6 +59,16 @@ def _arm(key: str, control: str, held: Mapping[str, Sums], mode: str, alpha: flo
         "adjusted_p_value": None,
         "significant": False,
     }
+
+
+def interval(held: Sums, alpha: float = statistics.ALPHA) -> tuple[float, float]:
+    """Wilson's, of a share of `held.d` conversations. Those of one user are alike, so that they count for as many independent ones as would vary as
+    much (Korn and Graubard, 1998); where nothing varies, for as many as there are users."""
+    share = min(max(held.ratio, 0.0), 1.0)
+    spread = held.ratio_variance * (held.n - 1) / held.n
+    alike = share * (1 - share) * held.n / spread if spread > 0 else held.n
+    independent = min(alike, held.d)
+    return statistics.wilson(Sums(n=independent, y=share * independent), alpha)
 
 
 def in_order(starts: Iterable[str], onward: Mapping[str, Iterable[str]]) -> list[str]:

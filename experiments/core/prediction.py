@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any, Final
 
-from experiments.core.metrics import Metric, Outcome, Value, value_of
+from experiments.core.metrics import Metric, Outcome, Shape, Value, value_of
 from experiments.core.statistics import normal_quantile
 from experiments.core.sums import Sums
 
@@ -30,12 +30,14 @@ SENTENCES: Final[Mapping[str, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """What a simulation hands over. `arms`: outcome by number of the person, the same people in each. `logged`: of held-out conversations;
-    `rehearsed`: of the base, by a model that has not seen them. `conversations`: how many there were to learn from and to hold back."""
+    `rehearsed`: of the base, by a model that has not seen them. `conversations`: how many there were to learn from and to hold back; of these
+    `unfinished` were held back and not compared, as they go on still."""
 
     arms: Mapping[str, Sequence[Outcome]]
     logged: Sequence[Outcome]
     rehearsed: Sequence[Outcome]
     conversations: int
+    unfinished: int = 0
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by arm
     people: Mapping[str, Any] = field(default_factory=dict)
     reliability: Mapping[str, Any] = field(default_factory=dict)
@@ -47,7 +49,13 @@ def values(metric: Metric, outcomes: Iterable[Outcome]) -> list[Value | None]:
 
 def summed(found: Iterable[Value | None]) -> Sums:
     """Of those who say something about the metric."""
-    return sum((Sums.of(*one) for one in found if one is not None), Sums())
+    n, y, yy, d, dd, yd = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for one in found:
+        if one is not None:
+            top, below = one
+            n, y, yy = n + 1, y + top, yy + top * top
+            d, dd, yd = d + below, dd + below * below, yd + top * below
+    return Sums(n=n, y=y, yy=yy, d=d, dd=dd, yd=yd)
 
 
 def foreseen(metric: Metric, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -121,18 +129,30 @@ def calibrated(metrics: Sequence[tuple[Metric, str]], found: Forecast) -> dict[s
         for metric, label in metrics
         if not UNSEEN.get(metric.measure)
     ]
-    states = reached(found.logged, found.rehearsed, learned=found.conversations - len(found.logged))
+    states = reached(found.logged, found.rehearsed, learned=found.conversations - len(found.logged) - found.unfinished)
     code = _verdict(found, states)
     return {
         "verdict": code,
         "sentence": SENTENCES[code],
         "conversations": found.conversations,
         "held_out": len(found.logged),
+        "unfinished": found.unfinished,
         "minimum": MINIMUM,
         "metrics": rows,
         "states": states,
         "reliability": dict(found.reliability),
     }
+
+
+def may_plan(calibration: Mapping[str, Any], metric: str) -> bool:
+    """Whether a metric's mean and deviation may feed the plan: the model holds, and on conversations that it has not seen the metric came out as it
+    was logged, up to luck or to what is tolerated (of shares as such, else as a share of what was logged)."""
+    row = next((one for one in calibration["metrics"] if one["metric"] == metric), None)
+    apart_by = row["difference"] if row is not None else None
+    if calibration["verdict"] != HOLDS or row is None or apart_by is None:
+        return False
+    reach = TOLERATED if row["shape"] == Shape.SHARE.value else TOLERATED * abs(row["logged"])
+    return bool(apart_by["lower"] <= 0 <= apart_by["upper"] or abs(apart_by["value"]) <= reach)
 
 
 def reached(logged: Sequence[Outcome], rehearsed: Sequence[Outcome], *, learned: int) -> list[dict[str, Any]]:

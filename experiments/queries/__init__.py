@@ -1,6 +1,6 @@
 """Reads that more than one door uses."""
 
-from experiments.queries.evaluations import evaluation, evaluations, latest, newest_forecast
+from experiments.queries.evaluations import arms_digest, evaluation, evaluations, is_current, is_of_arms, latest, newest_forecast
 from experiments.queries.looking import exposure_series, funnel_states, last_exposure, sums_by_day
 from experiments.queries.rows import (
     decisions,
@@ -19,6 +19,7 @@ from experiments.queries.running import Trial, forget, running, running_rankings
 
 __all__ = [
     "Trial",
+    "arms_digest",
     "decisions",
     "evaluation",
     "evaluations",
@@ -29,6 +30,8 @@ __all__ = [
     "funnel_states",
     "holdout",
     "holdouts",
+    "is_current",
+    "is_of_arms",
     "last_exposure",
     "latest",
     "metric",

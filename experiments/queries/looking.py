@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncHour, TruncMinute
 
 from experiments.core.funnel import in_order
@@ -100,6 +100,7 @@ def sums_by_day(row: Experiment, metric: str) -> list[tuple[Any, dict[str, Sums]
 
 
 def last_exposure(row: Experiment) -> datetime | None:
-    rows = Exposure.objects.for_tenant(row.tenant_id).filter(experiment=row, phase=row.phase)
-    found: datetime | None = rows.order_by("-at").values_list("at", flat=True).first()
+    """Asked arm by arm, which is how the index has them."""
+    rows = Exposure.objects.for_tenant(row.tenant_id).filter(experiment=row, phase=row.phase, variant=OuterRef("pk")).order_by("-at")
+    found: datetime | None = row.variants.annotate(last=Subquery(rows.values("at")[:1])).aggregate(newest=Max("last"))["newest"]
     return found

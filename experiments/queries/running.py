@@ -60,8 +60,9 @@ def running(tenant_id: UUID, environment_id: int) -> tuple[Trial, ...]:
 
 
 def running_rankings(tenant_id: UUID) -> tuple[Trial, ...]:
-    """The experiments on models that rank findings: these know no environments. As cheap as `running`."""
-    return tuple(one for one in running(tenant_id, EVERYWHERE) if one.kind == Experiment.Kind.RISK_MODEL)
+    """The experiments on models that rank findings: these know no environments. As cheap as `running`. Also those that pause (their plan does not
+    run): buildings that have an arm keep its order, or what people do meanwhile would count for one arm alone."""
+    return running(tenant_id, EVERYWHERE)
 
 
 def forget(tenant_id: UUID) -> None:
@@ -71,8 +72,11 @@ def forget(tenant_id: UUID) -> None:
 
 
 def _read(tenant_id: UUID, environment_id: int) -> tuple[Trial, ...]:
-    rows = Experiment.objects.for_tenant(tenant_id).filter(state=Experiment.State.RUNNING)
-    rows = rows if environment_id == EVERYWHERE else rows.filter(environment_id=environment_id)
+    rows = Experiment.objects.for_tenant(tenant_id)
+    if environment_id == EVERYWHERE:
+        rows = rows.filter(kind=Experiment.Kind.RISK_MODEL, state__in=(Experiment.State.RUNNING, Experiment.State.PAUSED))
+    else:
+        rows = rows.filter(environment_id=environment_id, state=Experiment.State.RUNNING)
     rows = rows.select_related("flow", "namespace", "holdout").prefetch_related("variants", "forces__variant").order_by("started_at", "pk")
     return tuple(trial_of(row) for row in rows)
 

@@ -4,7 +4,7 @@ from experiments.services.challenging import use_follower
 from experiments.services.counting import count, experiments_behind, use_rankings, use_source
 from experiments.services.evaluating import drop as drop_evaluation
 from experiments.services.evaluating import evaluate, prepare, use_engine, work
-from experiments.services.planning import change, create, delete, rebase, validate
+from experiments.services.planning import change, create, delete, has_run, rebase, validate
 from experiments.services.promoting import archive, decide, promote, verify_decisions
 from experiments.services.reviewing import changed, review
 from experiments.services.running import force, pause, ramp, resume, start, step, stop, unforce
@@ -39,6 +39,7 @@ __all__ = [
     "experiments_behind",
     "features",
     "force",
+    "has_run",
     "logged",
     "pause",
     "prepare",

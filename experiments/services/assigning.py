@@ -56,7 +56,7 @@ def holding(tenant_id: UUID, trial: Trial, unit: str, attributes: Mapping[str, A
     if known is not None:
         still = decide(trial.plan, unit, attributes, now, sticky=known.arm).arm  # the dates and the kill switch still count
         return known if still == known.arm else None
-    held = None if fresh or _is_absent(key) else _stored(trial, unit)
+    held = None if fresh or _is_absent(key) else stored(trial, unit)
     dice = random.random() if trial.plan.drawn else None  # noqa: S311  shares people out, keeps no secret
     chosen = decide(trial.plan, unit, attributes, now, forced=forced, sticky=held.arm if held is not None else "", dice=dice)
     if not chosen.arm:
@@ -88,7 +88,8 @@ def forget_everything() -> None:
     _absent.clear()
 
 
-def _stored(trial: Trial, unit: str) -> Held | None:
+def stored(trial: Trial, unit: str) -> Held | None:
+    """What its row says, also while the experiment gives out no arms."""
     rows = Assignment.objects.filter(experiment_id=trial.id, unit_type=trial.unit, unit_id=unit, bucket_version=trial.bucket_version)
     found = rows.values_list("variant_id", "at").first()
     arm = _arm_of(trial, found[0]) if found is not None else ""
@@ -123,4 +124,4 @@ def _keep(tenant_id: UUID, trial: Trial, unit: str, chosen: Decision, now: datet
     with connection.cursor() as cursor:  # in the hot path: bulk_create is three round trips
         cursor.execute(_INSERT, [column.get_db_prep_save(getattr(row, column.attname), connection) for column in _COLUMNS])
     written = Held(chosen.arm, now)
-    return written if alone else _stored(trial, unit) or written
+    return written if alone else stored(trial, unit) or written

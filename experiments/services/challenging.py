@@ -127,6 +127,11 @@ def _of_artifact(row: Experiment, model: ModelVersion, where: str) -> list[Fault
     return []
 
 
+def is_tried(tenant: Tenant, model_id: UUID) -> bool:
+    """Whether an arm of an experiment that is under way answers with it; of the control, also when another model serves meanwhile."""
+    return bool(Variant.objects.for_tenant(tenant).filter(model_id=model_id, experiment__state__in=RUNS).exists())
+
+
 def moved(row: Experiment) -> bool:
     """Whether another model serves than the one that is the control."""
     champion = models.champion(row.tenant_id, kind=MODEL_KINDS[row.kind], subject=row.subject)

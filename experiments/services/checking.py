@@ -10,6 +10,9 @@ Fault = dict[str, Any]
 CHECKED = ("targeting", "namespace_start", "namespace_end", "starts_at", "ends_at", "alpha", "power", "ramp")  # what `of_fields` looks at
 TOLERANCE = 0.01  # of percentages
 MOST_VARIANTS = 20
+MOST_STEPS = 20  # of a ramp
+MOST_OF_STEP: Mapping[str, int] = {"min_hours": 8_760, "min_units": 10**9}
+LEAST_ALPHA, MOST_POWER = 0.0001, 0.9999  # beyond them no quantile can be told from infinity
 REBASE, RAMP = "rebase it for another phase", "ramp it"
 # Once somebody was assigned, what shares people out, where, and how the answer is read stay; with what to do instead.
 FIXED_WHILE_RUNNING: Mapping[str, str] = dict.fromkeys(
@@ -34,18 +37,26 @@ def of_fields(fields: Mapping[str, Any]) -> list[Fault]:
     begins, ends = fields.get("starts_at"), fields.get("ends_at")
     if begins and ends and begins >= ends:
         found.append(fault("$.ends_at", "range", "is not after the start"))
-    found += [] if 0 < fields.get("alpha", 0.05) < 0.5 else [fault("$.alpha", "range", "is no level", "between 0 and 0.5")]
-    found += [] if 0.5 <= fields.get("power", 0.8) < 1 else [fault("$.power", "range", "is no power", "from 0.5 to below 1")]
+    alpha, power = fields.get("alpha", 0.05), fields.get("power", 0.8)
+    found += [] if LEAST_ALPHA <= alpha < 0.5 else [fault("$.alpha", "range", "is no level", f"from {LEAST_ALPHA} to below 0.5")]
+    found += [] if 0.5 <= power <= MOST_POWER else [fault("$.power", "range", "is no power", f"from 0.5 to {MOST_POWER}")]
     return found + _of_ramp(fields.get("ramp") or [])
 
 
 def _of_ramp(steps: list[Mapping[str, Any]]) -> list[Fault]:
     found, last = [], 0.0
+    if len(steps) > MOST_STEPS:
+        found.append(fault("$.ramp", "count", f"has {len(steps)} steps", f"at most {MOST_STEPS}"))
     for index, step in enumerate(steps):
         coverage = step.get("coverage", 0.0)
         if not last < coverage <= 1:
             found.append(fault(f"$.ramp[{index}].coverage", "range", "does not grow", f"above {last:g}, at most 1"))
         last = max(last, coverage)
+        found += [
+            fault(f"$.ramp[{index}].{name}", "range", "is out of range", f"0 to {most}")
+            for name, most in MOST_OF_STEP.items()
+            if not 0 <= step.get(name, 0) <= most
+        ]
     return found
 
 

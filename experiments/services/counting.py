@@ -25,8 +25,8 @@ from experiments.core.metrics import Metric, Outcome, Value
 from experiments.core.sums import Sums
 from experiments.models import Assignment, Experiment, ExperimentMetric, Exposure, MetricSnapshot, Variant
 from experiments.queries import trial_of
-from experiments.queries.rows import REACHED, exposed
-from experiments.services.sizing import sizing
+from experiments.queries.rows import REACHED, exposed, newest
+from experiments.services.sizing import planned_units
 from mcp_platform.tenancy.models import Tenant
 
 BATCH = 500
@@ -35,6 +35,7 @@ QUIET = timedelta(days=14)  # a conversation that has not moved for so long is s
 # (of exposures that are younger than, every)
 LOOKS = ((timedelta(hours=1), timedelta(0)), (timedelta(days=1), timedelta(minutes=10)), (timedelta(days=365), timedelta(hours=2)))
 BEFORE_DAYS = 28  # CUPED looks back
+COUNTED = (Experiment.State.RUNNING, Experiment.State.PAUSED, Experiment.State.STOPPED)
 Contribution = Mapping[str, Value]
 
 # What conversations came to, by conversation, of those that have moved beyond the event number given. The app above registers it.
@@ -43,11 +44,15 @@ Source = Callable[[Tenant, Mapping[UUID, int]], Mapping[UUID, Outcome]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A building whose findings a model ranks since a moment; `seq` is what was seen of it."""
+    """A building whose findings a model ranks since a moment, and until one when the experiment has ended; `seq` is what was seen of it."""
 
     model: UUID | None
     since: datetime
     seq: int
+    until: datetime | None = None
+
+    def lasted(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.until is None or moment < self.until)
 
 
 # The same of buildings: what people made of the findings that the model ranks there. `seq` of an outcome is any number that moves with it.
@@ -80,27 +85,41 @@ def _outcomes(tenant: Tenant, row: Experiment, found: list[Exposure]) -> Mapping
     if row.kind != Experiment.Kind.RISK_MODEL:
         return _sources.outcomes(tenant, {one.conversation_id: one.seq for one in found}) if _sources.outcomes is not None else {}
     models = dict(row.variants.values_list("pk", "model_id"))
-    seen = {one.conversation_id: Ranked(model=models.get(one.variant_id), since=one.at, seq=one.seq) for one in found}
+    until = end_of(row)
+    seen = {one.conversation_id: Ranked(model=models.get(one.variant_id), since=one.at, seq=one.seq, until=until) for one in found}
     return _sources.rankings(tenant, seen) if _sources.rankings is not None else {}
+
+
+def end_of(row: Experiment) -> datetime | None:
+    """When the arms' models ranked last; None while they do."""
+    return row.stopped_at or (row.ends_at if row.ends_at and row.ends_at <= timezone.now() else None)
+
+
+def is_closed(row: Experiment) -> bool:
+    """Of rankings that have ended nothing more is counted than what was there then: the champion ranks these lists again, and whose they were is
+    lost with that. A count after the end (`closing`) is the last."""
+    if row.kind != Experiment.Kind.RISK_MODEL:
+        return False
+    end = end_of(row)
+    return row.state not in COUNTED or (end is not None and row.counted_at is not None and row.counted_at >= end)
 
 
 def experiments_behind() -> list[tuple[UUID, UUID]]:
     """(tenant, experiment) of those that may have something new."""
-    rows = Experiment.objects.filter(state__in=(Experiment.State.RUNNING, Experiment.State.PAUSED, Experiment.State.STOPPED))
+    rows = Experiment.objects.filter(state__in=COUNTED)
     stale = rows.filter(Q(counted_at=None) | Q(counted_at__lt=timezone.now() - FRESH)).filter(started_at__isnull=False)
     still = stale.exclude(state=Experiment.State.STOPPED, stopped_at__lt=timezone.now() - QUIET)
+    still = still.exclude(kind=Experiment.Kind.RISK_MODEL, state=Experiment.State.STOPPED, counted_at__gte=F("stopped_at"))
     return list(still.order_by(F("counted_at").asc(nulls_first=True)).values_list("tenant_id", "pk")[:200])
 
 
 def count(tenant: Tenant, *, key: str | UUID) -> dict[str, Any]:
     """Bring the sums and the findings up to date, and give the findings."""
-    row = queries.experiment(tenant, key)
     began = timezone.now()
-    while True:
-        done = _batch(tenant, row, began)
-        if done < BATCH:
-            break
-    return settle_findings(tenant, row)
+    row = queries.experiment(tenant, key)
+    while not is_closed(row) and _batch(tenant, row, began) == BATCH:
+        pass
+    return settle_findings(tenant, row, began)
 
 
 def _batch(tenant: Tenant, row: Experiment, began: Any) -> int:
@@ -108,7 +127,9 @@ def _batch(tenant: Tenant, row: Experiment, began: Any) -> int:
     if _sources.outcomes is None:
         return 0
     open_ = Exposure.objects.for_tenant(tenant).filter(experiment=row, phase=row.phase, settled=False)
-    due = open_.filter(_due_for_a_look(began)).order_by(F("looked_at").asc(nulls_first=True))[:BATCH]
+    last = row.kind == Experiment.Kind.RISK_MODEL and end_of(row) is not None
+    wanted = Q(looked_at=None) | Q(looked_at__lt=began) if last else _due_for_a_look(began)
+    due = open_.filter(wanted).order_by(F("looked_at").asc(nulls_first=True))[:BATCH]
     found = list(due.select_related("assignment"))
     if not found:
         return 0
@@ -116,7 +137,7 @@ def _batch(tenant: Tenant, row: Experiment, began: Any) -> int:
     moved = [one for one in found if one.conversation_id in outcomes]
     with transaction.atomic():
         if not Experiment.objects.filter(pk=row.pk, count_rev=row.count_rev).update(count_rev=F("count_rev") + 1):
-            row.refresh_from_db(fields=["count_rev"])
+            row.refresh_from_db(fields=["count_rev", "state", "stopped_at", "counted_at"])
             return BATCH  # somebody else has counted meanwhile: look again
         row.count_rev += 1
         _add(tenant, row, moved, outcomes)
@@ -242,22 +263,22 @@ def _write(tenant: Tenant, row: Experiment, difference: Mapping[tuple[int, str],
 
 def _held(tenant: Tenant, row: Experiment, today: date) -> dict[tuple[int, str], tuple[date, Sums]]:
     """The last row of each arm and metric."""
-    found: dict[tuple[int, str], tuple[date, Sums]] = {}
-    rows = MetricSnapshot.objects.for_tenant(tenant).filter(experiment=row, phase=row.phase, day__lte=today).order_by("day")
-    for one in rows.iterator():
-        found[one.variant_id, one.metric] = (one.day, Sums.from_json(one.sums))
-    return found
+    rows = MetricSnapshot.objects.for_tenant(tenant).filter(experiment=row, phase=row.phase, day__lte=today)
+    return {(one.variant_id, one.metric): (one.day, Sums.from_json(one.sums)) for one in newest(rows)}
 
 
-def settle_findings(tenant: Tenant, row: Experiment) -> dict[str, Any]:
-    """Analyse the sums as they are, and keep what comes of it."""
+def settle_findings(tenant: Tenant, row: Experiment, began: datetime) -> dict[str, Any]:
+    """Analyse the sums as they are, and keep what comes of it. `began`: when the count did."""
     found = analysed(tenant, row)
     today = timezone.now().date()
     for arm, variant in zip(found["arms"], row.variants.all(), strict=True):
         keys: Any = {"experiment": row, "variant": variant, "metric": "", "phase": row.phase, "day": today}
         MetricSnapshot.objects.update_or_create(**keys, defaults={"tenant_id": tenant.pk, "sums": {"n": arm["exposed"]}})
     found["as_of"] = timezone.now().isoformat()
-    Experiment.objects.filter(pk=row.pk).update(findings=found, counted_at=Now())
+    values: dict[str, Any] = {"counted_at": Now()}
+    if row.kind == Experiment.Kind.RISK_MODEL:  # whoever counts at this moment looks whether it was the last time
+        values = {"counted_at": max(began, end_of(row) or began), "count_rev": F("count_rev") + 1}
+    Experiment.objects.filter(pk=row.pk).update(findings=found, **values)
     row.findings = found
     return found
 
@@ -272,7 +293,8 @@ def analysed(tenant: Tenant, row: Experiment) -> dict[str, Any]:
     names = {one.pk: one.key for one in variants}
     held = {(metric, names[variant]): sums for (variant, metric), (_, sums) in _held(tenant, row, timezone.now().date()).items()}
     bandit = row.allocation == Experiment.Allocation.BANDIT
-    question = Question(mode=row.stats_mode, alpha=row.alpha, many=row.many, due=_due(row, arms), estimates=not bandit)
+    fewest = min((arm.exposed for arm in arms), default=0)
+    question = Question(mode=row.stats_mode, alpha=row.alpha, many=row.many, due=due(row, fewest), estimates=not bandit)
     asked = [asked_of(one) for one in row.metrics.select_related("metric")]
     found = analysis.analyse(arms, asked, held, question)
     if bandit:  # its shares move on purpose
@@ -281,11 +303,11 @@ def analysed(tenant: Tenant, row: Experiment) -> dict[str, Any]:
     return {"experiment": row.key, "phase": row.phase, "allocation": row.allocation, **found}
 
 
-def _due(row: Experiment, arms: list[Arm]) -> bool:
-    """Whether a test at the end may be read: the planned units are there, or it is over."""
+def due(row: Experiment, fewest: int) -> bool:
+    """Whether a test at the end may be read: the planned units are there (`fewest`: in the smallest arm), or it is over."""
     if row.state in (Experiment.State.STOPPED, Experiment.State.DECIDED) or (row.ends_at and timezone.now() >= row.ends_at):
         return True
-    return row.stats_mode != Experiment.Mode.SEQUENTIAL and min((arm.exposed for arm in arms), default=0) >= sizing(row)["units_per_arm"]
+    return row.stats_mode != Experiment.Mode.SEQUENTIAL and fewest >= planned_units(row)
 
 
 def asked_of(one: ExperimentMetric) -> Asked:

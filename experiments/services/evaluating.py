@@ -103,6 +103,7 @@ def prepare(tenant: Tenant, *, key: Key, kind: str, by: By, **chosen: Any) -> Ev
         kind=kind,
         phase=row.phase,
         base_sha256=row.base_sha256,
+        arms_sha256=queries.arms_digest(row),
         chosen=given,
         created_by=actor_of(by)[:200],
         created_at=timezone.now(),
@@ -150,11 +151,16 @@ def drop(tenant: Tenant, *, key: Key, evaluation_id: UUID, by: By) -> None:
 
 
 def work(tenant: Tenant, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """Do it and keep what came of it. Raises EvaluationNotFound, when it was deleted meanwhile, and what the engine raises."""
+    """Do it and keep what came of it.
+
+    Raises EvaluationNotFound, when it was deleted meanwhile, NotInThisState, when the arms were changed, and what the engine raises.
+    """
     found = queries.evaluations(tenant).filter(pk=arguments["evaluation_id"]).first()
     if found is None:
         raise EvaluationNotFound(evaluation_id=str(arguments["evaluation_id"]))
-    found.experiment = queries.experiment(tenant, found.experiment_id)
+    row = found.experiment = queries.experiment(tenant, found.experiment_id)
+    if not queries.is_of_arms(found):
+        raise NotInThisState("Its variants have changed since this was asked for; validate it and evaluate again.", state=row.state)
     found.results = RESULTS[found.kind](tenant, found, progress)
     found.finished_at = timezone.now()
     found.save(update_fields=("results", "finished_at"))
@@ -190,7 +196,8 @@ def _simulated(tenant: Tenant, made: Evaluation, progress: Progress) -> dict[str
         }
         for one in variants
     ]
-    usable = calibration["verdict"] == prediction.HOLDS
+    primary = primary_of(row)
+    usable = primary is not None and prediction.may_plan(calibration, primary.key)
     return {
         "label": LABELS["simulation"],
         "conversations": made.chosen["conversations"],
@@ -198,7 +205,7 @@ def _simulated(tenant: Tenant, made: Evaluation, progress: Progress) -> dict[str
         "arms": arms,
         "people": dict(found.people),
         "calibration": calibration,
-        "basis": {"mean": basis.mean, "deviation": basis.deviation, "units": basis.units} if basis and usable else None,
+        "basis": {name: getattr(basis, name) for name in ("metric", "mean", "deviation", "units")} if basis and usable else None,
         "power": _power(row, basis, arms),
     }
 
@@ -232,8 +239,8 @@ def _basis(row: Experiment, control: Sequence[Mapping[str, Any]]) -> Basis | Non
     if found is None or found["value"] is None or found["variance"] is None:
         return None
     traffic = logged(row)
-    daily = traffic.daily if traffic else 0.0
-    return Basis(mean=found["value"], deviation=max(found["variance"], 0.0) ** 0.5, units=found["units"], daily=daily, source="simulated")
+    spread, daily = max(found["variance"], 0.0) ** 0.5, traffic.daily if traffic else 0.0
+    return Basis(mean=found["value"], deviation=spread, units=found["units"], daily=daily, source="simulated", metric=found["metric"])
 
 
 def _power(row: Experiment, basis: Basis | None, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
 
 from experiments import queries
 from experiments.core.overlay import overlay
-from experiments.errors import BaseHasMoved, NameTaken, OverlayRefused, PlanRefused
-from experiments.models import Experiment, ExperimentMetric, Variant
+from experiments.errors import BaseHasMoved, NameTaken, NotInThisState, OverlayRefused, PlanRefused
+from experiments.models import Assignment, Experiment, ExperimentMetric, Variant
 from experiments.services import challenging, checking
 from experiments.services.checking import fault
 from experiments.services.rows import Key, locked, note, require, saved
@@ -27,6 +27,9 @@ from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of
 
 State = Experiment.State
+PLANNED: Final = (State.DRAFT, State.VALIDATED)
+JUDGED: Final = ("flow", "environment", "subject", "unit")  # by a validation, beside variants and metrics
+VARIED: Final = ("name", "is_control", "percentage", "patch_format", "model_id", "position")
 
 
 def create(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> Experiment:
@@ -53,7 +56,7 @@ def create(tenant: Tenant, *, fields: Mapping[str, Any], by: By) -> Experiment:
 
 
 def change(tenant: Tenant, *, key: Key, fields: Mapping[str, Any], expected_rev: int | None = None, by: By) -> Experiment:
-    """Change a draft (a validated one becomes a draft again when its variants change), or what may move while it runs."""
+    """Change a draft (a validated one becomes a draft again when something changes that was judged), or what may move while it runs."""
     given = _resolved(tenant, fields)
     with transaction.atomic():
         row = locked(tenant, key, expected_rev)
@@ -65,24 +68,44 @@ def change(tenant: Tenant, *, key: Key, fields: Mapping[str, Any], expected_rev:
         faults += checking.of_metrics(fields["metrics"]) if "metrics" in fields else []
         if faults:
             raise PlanRefused(errors=faults)
-        for name, value in given.items():
-            setattr(row, name, value)
-        if "variants" in fields and row.state in (State.DRAFT, State.VALIDATED):
-            _put_variants(row, fields["variants"])
-        elif "variants" in fields:
-            _put_weights(row, fields["variants"], by)
-        if "metrics" in fields and row.state in (State.DRAFT, State.VALIDATED):
-            _put_metrics(row, fields["metrics"])
-        if row.state == State.VALIDATED and {"variants", "flow", "environment"} & fields.keys():
-            row.state = State.DRAFT
+        if row.state in PLANNED:
+            _replan(row, given, fields)
+        else:
+            for name, value in given.items():
+                setattr(row, name, value)
+            if "variants" in fields:
+                _put_weights(row, fields["variants"], by)
         return saved(row, by=by, deed="change", changes=dict.fromkeys(fields, "changed"))
 
 
+def _replan(row: Experiment, given: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Set what is given; what a validation has judged and frozen is open again when any of that is another now."""
+    moved = {name for name in JUDGED if name in given and given[name] != getattr(row, name)}
+    for name, value in given.items():
+        setattr(row, name, value)
+    if "flow" in moved and "subject" not in given:
+        row.subject = ""  # it named the flow of before
+    if {"flow", "environment"} & moved:
+        row.base, row.base_sha256 = None, ""
+    moved |= {"variants"} if "variants" in fields and _put_variants(row, fields["variants"]) else set()
+    moved |= {"metrics"} if "metrics" in fields and _put_metrics(row, fields["metrics"]) else set()
+    if moved:
+        row.state = State.DRAFT
+        row.variants.update(version=None)
+
+
+def has_run(row: Experiment) -> bool:
+    """Whether units, numbers or decisions hang on it, in this phase or an earlier one."""
+    return row.state not in (*PLANNED, State.ARCHIVED) or row.phase > 1 or row.decision_count > 0
+
+
 def delete(tenant: Tenant, *, key: Key, expected_rev: int | None = None, by: By) -> None:
-    """Only what has never run. Raises NotInThisState."""
+    """Only what has never run: decisions are kept, and so is what they rest on. Raises NotInThisState."""
     with transaction.atomic():
         row = locked(tenant, key, expected_rev)
-        require(row, (State.DRAFT, State.VALIDATED), "deleted")
+        require(row, PLANNED, "deleted")
+        if has_run(row):
+            raise NotInThisState("An experiment with an earlier phase cannot be deleted; archive it.", state=row.state, phase=row.phase)
         saved(row, by=by, deed="delete", changes={"key": row.key})
         row.delete()
 
@@ -104,12 +127,39 @@ def _columns(row: Experiment) -> dict[str, Any]:
     return {name: getattr(row, name) for name in checking.CHECKED}
 
 
-def _put_variants(row: Experiment, variants: list[Mapping[str, Any]]) -> None:
-    row.variants.all().delete()
-    for position, one in enumerate(variants):
-        given = {name: value for name, value in one.items() if name != "model"}
-        model = models.model(row.tenant, one["model"]) if one.get("model") else None
-        Variant.objects.create(tenant_id=row.tenant_id, experiment=row, position=position, model=model, **given)
+def _put_variants(row: Experiment, variants: list[Mapping[str, Any]]) -> bool:
+    """Whether they differ from those there are. A variant that keeps its key keeps its row: forced units and earlier phases hang on it.
+
+    Raises PlanRefused when one would go that units have been assigned to.
+    """
+    held = {one.key: one for one in row.variants.all()}
+    wanted = [_variant(row, held.get(one["key"]), position, one) for position, one in enumerate(variants)]
+    gone = [one for key, one in held.items() if key not in {kept.key for kept in wanted}]
+    _require_unmet(row, gone)
+    row.variants.filter(pk__in=[one.pk for one in gone]).delete()
+    moved = [one for one in wanted if one.key not in held or _plain(one) != _plain(held[one.key])]
+    for one in sorted(moved, key=lambda one: one.is_control):  # there is never more than one control: the old one ceases first
+        one.save()
+    return bool(gone or moved)
+
+
+def _variant(row: Experiment, held: Variant | None, position: int, one: Mapping[str, Any]) -> Variant:
+    given = {name: value for name, value in one.items() if name != "model"}
+    model = models.model(row.tenant, one["model"]) if one.get("model") else None
+    return Variant(pk=held.pk if held else None, tenant_id=row.tenant_id, experiment=row, position=position, model=model, **given)
+
+
+def _plain(one: Variant) -> list[Any]:
+    """To be compared; what is authored to the letter, as it is kept."""
+    return [*(getattr(one, name) for name in VARIED), json.dumps([one.modifications, one.metadata])]
+
+
+def _require_unmet(row: Experiment, gone: list[Variant]) -> None:
+    assigned = Assignment.objects.for_tenant(row.tenant_id).filter(experiment=row)
+    met = [one.key for one in gone if assigned.filter(variant=one).exists()]
+    if met:
+        told = f"{', '.join(met)}: units of an earlier phase are in it, so it stays under this key"
+        raise PlanRefused(errors=[fault("$.variants", "fixed", told, "a share of 0 where nobody should get it")])
 
 
 def _put_weights(row: Experiment, variants: list[Mapping[str, Any]], by: By) -> None:
@@ -127,11 +177,16 @@ def _put_weights(row: Experiment, variants: list[Mapping[str, Any]], by: By) -> 
         row.started_at, row.findings = timezone.now(), {}
 
 
-def _put_metrics(row: Experiment, metrics: list[Mapping[str, Any]]) -> None:
+def _put_metrics(row: Experiment, metrics: list[Mapping[str, Any]]) -> bool:
+    """Whether they differ from those there are; the first primary one is what is tested, so their order counts."""
+    held = [(one.metric.key, str(one.role), one.margin) for one in row.metrics.select_related("metric")]
+    if held == [(one["metric"], str(one["role"]), float(one.get("margin", 0.0))) for one in metrics]:
+        return False
     found = [(queries.metric(row.tenant, one["metric"]), one) for one in metrics]
     row.metrics.all().delete()
     for metric, one in found:
         ExperimentMetric.objects.create(tenant_id=row.tenant_id, experiment=row, metric=metric, role=one["role"], margin=one.get("margin", 0.0))
+    return True
 
 
 def validate(tenant: Tenant, *, key: Key, by: By) -> Experiment:
@@ -141,7 +196,7 @@ def validate(tenant: Tenant, *, key: Key, by: By) -> Experiment:
     """
     with transaction.atomic():
         row = locked(tenant, key)
-        require(row, (State.DRAFT, State.VALIDATED), "validated")
+        require(row, PLANNED, "validated")
         materialise(row, by)
         row.state = State.VALIDATED
         return saved(row, by=by, deed="validate", changes={"base_sha256": row.base_sha256, "states": len(row.states)})
@@ -158,7 +213,7 @@ def rebase(tenant: Tenant, *, key: Key, by: By) -> Experiment:
         row.phase += 1
         row.bucket_version += 1
         row.seed = f"{tenant.slug}:{row.key}:{row.phase}"
-        row.state, row.started_at, row.findings = State.VALIDATED, None, {}
+        row.state, row.started_at, row.findings, row.sized = State.VALIDATED, None, {}, {}
         saved(row, by=by, deed="rebase", changes={"phase": row.phase, "base_sha256": [before, row.base_sha256]})
         if ran:
             challenging.end(row, by)

@@ -18,6 +18,7 @@ from experiments.services.checking import fault
 from experiments.services.counting import withdraw
 from experiments.services.planning import require_base
 from experiments.services.rows import Key, locked, note, require, saved, tell
+from experiments.services.sizing import basis_of, frozen
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of
 
@@ -29,6 +30,7 @@ def start(tenant: Tenant, *, key: Key, expected_rev: int | None = None, by: By) 
     """Raises NotInThisState, BaseHasMoved, Overlaps, TestingIsOff; of models NotInThisStage, IsRejected, ArtifactRefused."""
     if not settings.ENABLE_AB_TESTING:
         raise TestingIsOff
+    basis = basis_of(queries.experiment(tenant, key))  # from a thousand conversations: read before anything is locked
     with transaction.atomic():
         row = locked(tenant, key, expected_rev)
         require(row, (State.VALIDATED,), "started")
@@ -38,7 +40,9 @@ def start(tenant: Tenant, *, key: Key, expected_rev: int | None = None, by: By) 
         row.state, row.started_at, row.stepped_at, row.stopped_at, row.stop_reason = State.RUNNING, now, now, None, ""
         if row.ramp:
             row.ramp_step, row.coverage = 0, row.ramp[0]["coverage"]
-        saved(row, by=by, deed="start", changes={"phase": row.phase, "coverage": row.coverage, "seed": row.seed})
+        row.sized = frozen(row, basis)
+        told = {"phase": row.phase, "coverage": row.coverage, "seed": row.seed, "units_per_arm": row.sized["units_per_arm"]}
+        saved(row, by=by, deed="start", changes=told)
         challenging.begin(row, by)
         tell(row, "started", phase=row.phase, coverage=row.coverage)
     return row

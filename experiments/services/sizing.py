@@ -1,7 +1,7 @@
 """How many units an experiment needs: from its plan, and from how conversations go now."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments import queries
@@ -46,16 +46,20 @@ def use_recent(recent: Recent) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """How the primary metric is now: `mean` and `deviation` of a unit, from `units` of them; `daily` units a day. `source`: logged or simulated."""
+    """How the primary metric is now: `mean` and `deviation` of a unit, from `units` of them; `daily` units a day. `source`: logged or simulated.
+
+    `metric` is its key: numbers of another metric say nothing.
+    """
 
     mean: float
     deviation: float
     units: int
     daily: float
     source: str = "logged"
+    metric: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return {"mean": self.mean, "deviation": self.deviation, "units": self.units, "daily": self.daily, "source": self.source}
+        return asdict(self)
 
 
 def logged(row: Experiment) -> Basis | None:
@@ -77,21 +81,54 @@ def logged(row: Experiment) -> Basis | None:
     ratio = metrics.is_ratio(metric, many=row.many)
     spread = sums.ratio_variance if ratio else sums.variance
     a_day = (lately.users if row.many else lately.total) / max(lately.days, 1.0)
-    return Basis(mean=sums.ratio if ratio else sums.mean, deviation=max(spread, 0.0) ** 0.5, units=int(sums.n), daily=a_day)
+    mean = sums.ratio if ratio else sums.mean
+    return Basis(mean=mean, deviation=max(spread, 0.0) ** 0.5, units=int(sums.n), daily=a_day, metric=primary.key)
 
 
 def foreseen(row: Experiment) -> Basis | None:
-    """From the newest simulation of this base whose model may be believed; a later one than the start changes no plan any more."""
+    """From the newest simulation of this base whose model may be believed, if it foresaw the metric that is the primary one now; a later one than
+    the start changes no plan any more."""
     held = queries.newest_forecast(row)
     basis = held.results.get("basis") if held is not None else None
-    return Basis(mean=basis["mean"], deviation=basis["deviation"], units=basis["units"], daily=0.0, source="simulated") if basis else None
+    if held is None or not basis:
+        return None
+    of = (held.results.get("power") or {}).get("metric", "")
+    return _fitting(row, Basis(mean=basis["mean"], deviation=basis["deviation"], units=basis["units"], daily=0.0, source="simulated", metric=of))
+
+
+def basis_of(row: Experiment) -> Basis | None:
+    """What a plan is made with: how conversations go now, or else what a simulation foresees."""
+    return logged(row) or foreseen(row)
+
+
+def frozen(row: Experiment, basis: Basis | None) -> dict[str, Any]:
+    """The plan as it is at the start. What its variants do afterwards must not move the mark that the answer is read at."""
+    basis = _fitting(row, basis)
+    found = core.size(wanted_of(row, basis))
+    kept = {name: found[name] for name in ("units_per_arm", "baseline", "deviation", "minimum_effect", "alpha", "power")}
+    return {**kept, "basis": basis.as_json() if basis else None}
+
+
+def planned_units(row: Experiment) -> int:
+    """In each arm."""
+    return int(row.sized["units_per_arm"] if row.sized else sizing(row)["units_per_arm"])
 
 
 def sizing(row: Experiment, *, basis: Basis | None = None) -> dict[str, Any]:
     """How many units an arm needs to find the smallest effect worth knowing of, and what more or fewer would find. `basis` fills in what the
-    plan leaves open: the baseline, the deviation, how many come in a day; without one, the simulation of this base does."""
-    basis = basis if basis is not None else foreseen(row)
+    plan leaves open: the baseline, the deviation, how many come in a day; without one, the simulation of this base does. Once it has started,
+    all of that is what it was then."""
+    if row.sized:
+        basis = Basis(**row.sized["basis"]) if row.sized["basis"] else None
+    else:
+        basis = _fitting(row, basis) or foreseen(row)
     return {**core.size(wanted_of(row, basis)), "basis": basis.as_json() if basis else None}
+
+
+def _fitting(row: Experiment, basis: Basis | None) -> Basis | None:
+    """Nothing when it is of another metric than the primary one."""
+    primary = primary_of(row)
+    return basis if basis is not None and primary is not None and basis.metric in ("", primary.key) else None
 
 
 def wanted_of(row: Experiment, basis: Basis | None = None) -> Wanted:

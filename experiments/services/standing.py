@@ -13,7 +13,8 @@ from experiments.core.metrics import is_ratio
 from experiments.core.stopping import stopping
 from experiments.core.sums import Sums
 from experiments.models import Experiment, ExperimentMetric
-from experiments.services.counting import asked_of
+from experiments.services.checking import MOST_OF_STEP
+from experiments.services.counting import asked_of, due
 from experiments.services.sizing import sizing
 
 Json = dict[str, Any]
@@ -69,7 +70,9 @@ def funnel_lift(row: Experiment) -> list[Json]:
         return []
     states = [state for state in queries.funnel_states(row) if state in held]
     arms = [(one.key, one.is_control) for one in row.variants.all()]
-    found = funnel.lifts(states, arms, held, mode=row.stats_mode, alpha=row.alpha, many=row.many)
+    fewest = min((one["exposed"] for one in (row.findings or {}).get("arms", ())), default=0)
+    readable = row.stats_mode == Experiment.Mode.SEQUENTIAL or due(row, fewest)
+    found = funnel.lifts(states, arms, held, mode=row.stats_mode, alpha=row.alpha, many=row.many, due=readable)
     return [{**one, "differs": one["state"] in row.states} for one in found]
 
 
@@ -144,6 +147,6 @@ def _step(row: Experiment, index: int, step: Mapping[str, Any], started: bool, n
     }
     if found["state"] == "next":
         held = row.ramp[index - 1]
-        found["due_at"] = (row.stepped_at or now) + timedelta(hours=held.get("min_hours", 0))
+        found["due_at"] = (row.stepped_at or now) + timedelta(hours=min(held.get("min_hours", 0), MOST_OF_STEP["min_hours"]))
         found["units_missing"] = max(int(held.get("min_units", 0)) - int((row.findings or {}).get("exposed", 0)), 0)
     return found

@@ -37,7 +37,9 @@ class ModelVersion(TenantModel):
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
     promoted_at = models.DateTimeField(null=True)
-    returns_to = models.CharField(max_length=10, blank=True, help_text="Of a challenger: what it is again when its experiments have ended")
+    returns_to = models.CharField(
+        max_length=10, blank=True, default="", db_default="", help_text="Of a challenger: what it is again when its experiments have ended"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tenant", "kind", "subject", "number"), name="model_number_once"),)

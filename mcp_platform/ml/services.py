@@ -55,6 +55,16 @@ class Watch:
 KINDS: dict[str, Kind] = {}
 
 
+# Whether something that runs relies on a model beyond its status, such as an experiment whose control it is. Apps above register it.
+InUse = Callable[[Tenant, UUID], bool]
+_relied_on: list[InUse] = []
+
+
+def use_guard(in_use: InUse) -> None:
+    if in_use not in _relied_on:
+        _relied_on.append(in_use)
+
+
 def kind(one: Kind) -> None:
     """Register a kind of model, when the app that makes such models is loaded."""
     KINDS[one.name] = one
@@ -167,7 +177,7 @@ def reject(tenant: Tenant, *, model_id: UUID, reason: str = "", by: By) -> Model
         row = _locked(tenant, model_id)
         if row.status == ModelVersion.Status.CHAMPION:
             raise IsChampion(model_id=str(model_id))
-        if row.status == ModelVersion.Status.CHALLENGER:
+        if row.status == ModelVersion.Status.CHALLENGER or any(in_use(tenant, row.pk) for in_use in _relied_on):
             raise IsChallenger(model_id=str(model_id))
         row.status = ModelVersion.Status.REJECTED
         row.save(update_fields=("status",))

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from mcp_platform import jobs
 from mcp_platform.ml import queries
-from mcp_platform.ml.errors import IsRejected, NotInThisStage
+from mcp_platform.ml.errors import ArtifactRefused, IsRejected, NotInThisStage
 from mcp_platform.ml.models import ModelVersion, ShadowReading
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of, audit
@@ -22,10 +22,12 @@ from mcp_platform.tenancy.services import By, actor_of, audit
 Status = ModelVersion.Status
 MOST_DIFFERENCES: Final = 50  # of one day that are kept apart
 WAITING: Final = (Status.CANDIDATE, Status.SHADOW, Status.ARCHIVED)
+RETIRED: Final = "retired"  # what a process of the release before writes for `archived`
 
 
 def shadow(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
     """It is run on what the serving model hears, and nobody hears it. Raises ModelNotFound, IsRejected, NotInThisStage, ArtifactRefused."""
+    queries.content(tenant, model_id)  # what has been tampered with is never run
     return _moved(tenant, model_id, (Status.CANDIDATE, Status.ARCHIVED), lambda row: Status.SHADOW, "shadow", by)
 
 
@@ -36,15 +38,29 @@ def unshadow(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
 
 def challenge(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
     """An experiment gives it to some. It may be a challenger of several. Raises ModelNotFound, IsRejected, NotInThisStage, ArtifactRefused."""
+    queries.content(tenant, model_id)
     return _moved(tenant, model_id, (*WAITING, Status.CHALLENGER), lambda row: Status.CHALLENGER, "challenge", by)
 
 
 def withdraw(tenant: Tenant, *, model_id: UUID, by: By) -> ModelVersion:
-    """Its last experiment has ended: it is what it was before. What became champion meanwhile stays that. Raises ModelNotFound."""
+    """Its last experiment has ended: it is what it was before, but in the shadow only if its artifact is whole. What became champion meanwhile stays
+    that. A stop hangs on it, so it never fails for what the model is. Raises ModelNotFound."""
     row = queries.model(tenant, model_id)
     if row.status != Status.CHALLENGER:
         return row
-    return _moved(tenant, model_id, (Status.CHALLENGER,), lambda row: row.returns_to or _idle(row), "withdraw", by)
+    return _moved(tenant, model_id, (Status.CHALLENGER,), _before, "withdraw", by)
+
+
+def _before(row: ModelVersion) -> str:
+    return _idle(row) if not row.returns_to or (row.returns_to == Status.SHADOW and not _is_whole(row)) else row.returns_to
+
+
+def _is_whole(row: ModelVersion) -> bool:
+    try:
+        queries.content(row.tenant_id, row.pk)
+    except ArtifactRefused:
+        return False
+    return True
 
 
 def _idle(row: ModelVersion) -> str:
@@ -55,13 +71,12 @@ def _moved(tenant: Tenant, model_id: UUID, before: Collection[str], after: Calla
     with transaction.atomic():
         queries.model(tenant, model_id)
         row: ModelVersion = ModelVersion.objects.for_tenant(tenant).select_for_update().get(pk=model_id)
+        row.status = Status.ARCHIVED if row.status == RETIRED else row.status
         if row.status == Status.REJECTED:
             raise IsRejected(model_id=str(model_id))
         if row.status not in before:
             raise NotInThisStage(f"A model that is {row.get_status_display().lower()} cannot do that.", state=row.status, expected=sorted(before))
         wanted = after(row)
-        if wanted in (Status.SHADOW, Status.CHALLENGER):
-            queries.content(tenant, row.pk)  # what has been tampered with is never run
         if wanted == row.status:
             return row
         changes = {"status": [row.status, wanted], "number": row.number}

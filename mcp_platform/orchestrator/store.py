@@ -25,11 +25,12 @@ COUNTED_FOR: Final = 30 * 86_400  # seconds after the last event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """`fresh`: good without asking the server."""
+    """`fresh`: good without asking the server. `audience`: the actor that it is for, empty for everybody of the tenant."""
 
     value: Any
     fetched_at: datetime
     fresh: bool
+    audience: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def read(tenant_id: UUID, server_id: UUID, *, actor: str, key: str) -> Kept | No
     now = timezone.now()
     rows = CachedResource.objects.for_tenant(tenant_id).filter(server_id=server_id, key=key, audience__in=("", actor), stale_until__gt=now)
     row = rows.order_by("-audience").first()
-    return None if row is None else Kept(value=row.value, fetched_at=row.fetched_at, fresh=row.fresh_until > now)
+    return None if row is None else Kept(value=row.value, fetched_at=row.fetched_at, fresh=row.fresh_until > now, audience=row.audience)
 
 
 def write(tenant_id: UUID, server_id: UUID, *, keeping: freshness.Keeping, method: str, subject: str, value: Any) -> None:

@@ -171,7 +171,7 @@ class AgainView(APIView):
 
     @extend_schema(operation_id="report_render", request=None, responses={202: ComplianceReportSerializer})
     def post(self, request: Request, report_id: UUID) -> Response:
-        """Make the files again from the same frozen document; what failed before it was frozen is frozen now."""
+        """Make the files again from the same frozen document; what failed before it was frozen is frozen now, unless a later revision was before."""
         by = principal_of(request)
         reading.require_readable(by, queries.report(by.tenant, report_id).kind)
         return Response(ComplianceReportSerializer(making.render_again(by.tenant, report_id=report_id, by=by)).data, status=202)

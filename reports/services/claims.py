@@ -12,9 +12,13 @@ BEGUN: Final = (*UNENDED, Report.State.FAILED)  # what an attempt that lives may
 
 
 def is_mine(report: Report, progress: Progress) -> bool:
-    """Whether this attempt still works on the report. Until the caller's transaction ends nobody else takes it up."""
+    """Whether this attempt still works on the report. Until the caller's transaction ends nobody else takes it up, or deletes it.
+
+    Whoever holds rows of both tables takes those of reports first, and of a number's revisions the earlier ones first.
+    """
+    kept = Report.objects.select_for_update(no_key=True).filter(pk=report.pk, operation_id=progress.operation_id, state__in=BEGUN)
     rows = Operation.objects.select_for_update(no_key=True).filter(pk=progress.operation_id, attempts=progress.attempt, status__in=OPEN)
-    return rows.first() is not None and Report.objects.filter(pk=report.pk, operation_id=progress.operation_id, state__in=BEGUN).exists()
+    return kept.values_list("pk").first() is not None and rows.first() is not None
 
 
 def require_mine(report: Report, progress: Progress) -> None:

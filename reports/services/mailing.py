@@ -30,9 +30,11 @@ LARGEST_ATTACHMENT: Final = 15_000_000  # bytes; what is larger is sent as a lin
 State = ReportMail.State
 
 
-def write(tenant: Tenant, report: Report, *, says: str, locale: str) -> None:
+def write(tenant: Tenant, report: Report, *, says: str) -> None:
     """In the transaction that makes the report ready or failed: one letter to each reader. What has been told is not told again."""
-    for address in _readers(report, says):
+    readers = _readers(report, says)
+    locale = reading.locale_of(report) if readers else ""
+    for address in readers:
         row, made = ReportMail.objects.get_or_create(
             report=report, address=address, says=says, defaults={"tenant": tenant, "locale": locale, "next_at": timezone.now()}
         )

@@ -18,7 +18,7 @@ from reports.core.sections import FORMATS_OF, SECTIONS_OF
 from reports.errors import ReportNotReady
 from reports.gathering import subjects
 from reports.models import Branding, Occasion, Report, ReportCounter, ReportFile
-from reports.services import passwords, reading, wishes
+from reports.services import freezing, passwords, reading, wishes
 
 KIND: Final = "reports.render"
 State = Report.State
@@ -58,44 +58,38 @@ def request(
     Raises RunNotFound, RunNotDone, ProjectNotFound, FlowNotFound…, TemplateNotFound, ReportNotFound, Denied, SchemaError (what is missing or wrong),
     ReportTooLarge where a count tells. What is found only while its rows are read is the problem of the report.
     """
-    template = queries.template(tenant, template_id) if template_id else None
-    look = queries.branding_for(tenant, template)
+    shape = _shape(tenant, kind, template_id, formats, sections, locale)
     before = queries.report(tenant, supersedes) if supersedes else None
-    wanted = wishes.known("formats", formats or (template.formats if template else ()) or ("pdf", "json"), FORMATS_OF, kind)
-    shown = wishes.known("sections", sections or (template.sections if template else ()) or SECTIONS_OF.get(kind, ()), SECTIONS_OF, kind)
-    wishes.require_same_kind(kind, template)
     wish = wishes.kept(about if about is not None else {"run": run_id})
     found = subjects.find(tenant, kind=kind, wish=wish, by=by)
     wishes.require_same_subject(kind, found, before)
-    report = Report(
-        tenant=tenant,
-        supersedes=before,
-        kind=kind,
-        subject=found.key,
-        wish=wish,
-        head={"sections": shown, "locale": locale or (look.locale if look else "en")},
-        building=found.building,
-        project=found.project,
-        run=found.run,
-        template=template,
-        title=found.title[:300],
-        formats=wanted,
-        look=_look(look),
-        requested_by=actor_of(by),
-        user=user_of(by),
-        occasion=occasion,
-        notify=wishes.readers(notify),
-        sealed_password=passwords.sealed(password),
-        created_at=timezone.now(),
-    )
+    asked = {"requested_by": actor_of(by), "user": user_of(by), "occasion": occasion, "created_at": timezone.now()}
+    readers = {"notify": wishes.readers(notify), "sealed_password": passwords.sealed(password)}
+    subject = {"subject": found.key, "title": found.title[:300], "building": found.building, "project": found.project, "run": found.run}
+    return _numbered(tenant, Report(tenant=tenant, supersedes=before, kind=kind, wish=wish, **subject, **shape, **asked, **readers), by)
+
+
+def _shape(tenant: Tenant, kind: str, template_id: UUID | None, formats: Sequence[str], sections: Sequence[str], locale: str) -> dict[str, Any]:
+    """How it is to be made: as the request says, else as its template does."""
+    template = queries.template(tenant, template_id) if template_id else None
+    look = queries.branding_for(tenant, template)
+    wanted = wishes.known("formats", formats or (template.formats if template else ()) or ("pdf", "json"), FORMATS_OF, kind)
+    shown = wishes.known("sections", sections or (template.sections if template else ()) or SECTIONS_OF.get(kind, ()), SECTIONS_OF, kind)
+    wishes.require_same_kind(kind, template)
+    head = {"sections": shown, "locale": locale or (look.locale if look else "en")}
+    return {"template": template, "formats": wanted, "head": head, "look": _look(look)}
+
+
+def _numbered(tenant: Tenant, report: Report, by: By) -> Report:
+    """Saved and queued; or the one that its occasion has already."""
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)  # numbers have no gaps and no twins
-        if occasion is not None and (twin := _of_occasion(tenant, occasion, found.key)) is not None:
+        if report.occasion is not None and (twin := _of_occasion(tenant, report.occasion, report.subject)) is not None:
             return twin
         _number(tenant, report)
         report.save()
         _queue(tenant, report, by)
-        changes = {"number": report.number, "kind": kind, **wish, "formats": wanted}
+        changes = {"number": report.number, "kind": report.kind, **report.wish, "formats": report.formats}
         audit(tenant, actor=actor_of(by), action="report.request", target=report, changes=changes)
     return report
 
@@ -122,7 +116,7 @@ def ask_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
 def render_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
     """Make the files anew from the same document, after a failure or when they were lost; what failed before it was frozen is frozen now.
 
-    Raises ReportNotFound, ReportExpired, ReportNotReady.
+    Raises ReportNotFound, ReportExpired, ReportNotReady; ReportOvertaken where a later revision was frozen before it.
     """
     report = queries.report(tenant, report_id)
     reading.require_kept(report)
@@ -130,6 +124,7 @@ def render_again(tenant: Tenant, *, report_id: UUID, by: By) -> Report:
         if not Report.objects.for_tenant(tenant).filter(pk=report.pk, state__in=ENDED).update(state=State.QUEUED, problem={}, finished_at=None):
             raise ReportNotReady(report=str(report_id), state=report.state)
         report.refresh_from_db()
+        freezing.require_last(tenant, report)
         _queue(tenant, report, by)
         audit(tenant, actor=actor_of(by), action="report.render_again", target=report, changes={"number": report.number})
     return report
@@ -141,14 +136,15 @@ def delete(tenant: Tenant, *, report_id: UUID, by: By) -> None:
     Raises ReportNotFound.
     """
     report = queries.report(tenant, report_id)
-    files = list(report.files.all())
     with transaction.atomic():
+        Report.objects.for_tenant(tenant).filter(pk=report.pk).update(deleted_at=timezone.now(), **NOTHING)  # from here on no worker has it
+        report.refresh_from_db(fields=("content_sha256",))
+        files = list(report.files.all())
         changes = {"number": report.number, "revision": report.revision, "content_sha256": report.content_sha256}
         audit(tenant, actor=actor_of(by), action="report.delete", target=report, changes=changes)
         for rows in (report.files, report.letters):
             rows.all().delete()
         report.superseded_by.update(supersedes=None)
-        Report.objects.for_tenant(tenant).filter(pk=report.pk).update(deleted_at=timezone.now(), **NOTHING)
         jobs.after_commit(lambda: _remove(files))
 
 

@@ -52,5 +52,13 @@ def head_of(report: Report) -> dict[str, Any]:
     return report.head or document_of(report)  # once only the document knew
 
 
+def locale_of(report: Report) -> str:
+    """Of what is written about it; also where its document cannot be read any more."""
+    try:
+        return str(head_of(report)["locale"])
+    except (ValueError, KeyError, zlib.error, ReportNotReady):
+        return "en"
+
+
 def verify_url(report: Report) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}{reverse('reports-verify', args=(report.verify_token,))}"

@@ -80,7 +80,7 @@ def _told(report: Report, files: Iterable[ReportFile]) -> dict[str, Any]:
 def _end(tenant: Tenant, report: Report, state: str, problem: dict[str, Any]) -> None:
     """How it ended, and the letters that tell of it, are saved together: the caller's transaction."""
     Report.objects.for_tenant(tenant).filter(pk=report.pk).update(state=state, problem=problem, finished_at=timezone.now())
-    mailing.write(tenant, report, says="ready" if state == State.READY else "failed", locale=report.head.get("locale", "en"))
+    mailing.write(tenant, report, says="ready" if state == State.READY else "failed")
 
 
 def _problem(fault: Exception) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def test_paused_and_resumed(page: Page) -> None:
     expect(page.locator("#xp-state")).to_have_text("Running")
 
 
-def test_the_kill_switch_reaches_other_processes(page: Page, server: str) -> None:
+def test_nobody_takes_part_any_more_after_the_kill_switch(page: Page, server: str) -> None:
     page.fill("#reason-stop", "enough was seen")
     page.click("#xp-stop")
     expect(page.locator("#xp-state")).to_have_text("Stopped")

@@ -15,7 +15,7 @@ from flows.services import save_draft
 from mcp_platform.tenancy.models import Role, Tenant
 from tests import factories
 from tests.experiments.scenes import DESK, begun, desk, planned, say, started
-from tests.tenancy.clients import logged_in
+from tests.tenancy.clients import client_of, logged_in
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +79,18 @@ def test_from_plan_to_decision(office: Tenant, owner: Any) -> None:
     assert "A shorter question" in owner.get(address("changelist")).content.decode()
     Decision.objects.filter(experiment=row, number=2).delete()
     assert "The record is broken: decision 2" in owner.get(address("decisions", row.pk)).content.decode()
+
+
+def test_who_decides_experiments_may_not_publish_flows_with_that(office: Tenant) -> None:
+    row = started(office)
+    operator = logged_in(factories.member(office, Role.OPERATOR))
+    answer = operator.post(address("decisions", row.pk), {"verdict": "promote:short", "reason": "it is shorter"}, follow=True)
+    assert "flows:publish" in answer.content.decode()
+    program, body = client_of(office, Role.OPERATOR), {"verdict": "promote", "variant": "short", "reason": "it is shorter"}
+    assert program.post(f"/api/v1/experiments/{row.key}/decisions", body, format="json").status_code == 403
+    assert fresh(row).state == "running"
+    told = program.post(f"/api/v1/experiments/{row.key}/decisions", {"verdict": "keep", "reason": "as good"}, format="json")
+    assert (told.status_code, fresh(row).state) == (201, "decided")
 
 
 def test_who_may_see_and_press(office: Tenant, owner: Any) -> None:
@@ -186,7 +198,7 @@ def test_who_and_how_many(office: Tenant, owner: Any) -> None:
         ("completed", "primary", 0.0),
         ("dropped_off", "guardrail", 0.02),
     }
-    assert "between 0 and 0.5" in owner.post(size, {**given, "alpha": "0.7", "rev": ""}).content.decode()
+    assert "from 0.0001 to below 0.5" in owner.post(size, {**given, "alpha": "0.7", "rev": ""}).content.decode()
 
 
 def test_plans_that_have_started_are_only_read(office: Tenant, owner: Any) -> None:

@@ -1,8 +1,10 @@
 """An experiment before it starts: stored conversations played through its variants, made-up people who talk to them, and what that is worth."""
 
 import contextlib
+import gc
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,10 @@ from django.core.management import call_command
 from django.db import transaction
 from django.urls import reverse
 
+from conversations import replays
 from conversations import services as talking
+from conversations.analytics import evaluations as engine
+from conversations.analytics.core.counting import Fact
 from conversations.models import Conversation, Replay, ReplayedConversation
 from experiments import queries, services, tools
 from experiments.errors import EvaluationNotFound, NotInThisState, PlanRefused
@@ -206,8 +211,89 @@ def test_a_model_of_too_few_says_so_and_feeds_nothing(office: Tenant, plan: Expe
 
 
 def test_who_may_still_answer_has_not_left(office: Tenant, plan: Experiment) -> None:
-    made = evaluated(office, "simulation", quiet_minutes=30, conversations=20)
+    made = evaluated(office, "simulation", quiet_minutes=30)
     assert all(one["model"]["gone"] < 0.05 for one in made.results["people"]["places"])
+    calibration = made.results["calibration"]
+    assert calibration["unfinished"] > 5, "made-up people all come to an end: these have not, and tell nothing against the model"
+    assert calibration["held_out"] > 5
+    assert calibration["verdict"] != "off", calibration
+    assert all(row["inside"] for row in calibration["states"])
+
+
+def reworded(text: str) -> list[Any]:
+    """The variants of the plan, the last one with another text."""
+    control, brief, kind = PLAN["variants"]
+    return [control, brief, {**kind, "modifications": {"states": {"ask": {"config": {"prompts": {"storeys": text}}}}}}]
+
+
+def test_what_was_evaluated_is_of_now_while_the_arms_are_the_same(office: Tenant, plan: Experiment) -> None:
+    made = evaluated(office, "replay", conversations=2)
+    owner, page = client_of(office), f"/api/v1/experiments/brief/evaluations/{made.pk}"
+
+    def current() -> bool:
+        found: bool = owner.get(page).json()["current"]
+        assert ("replay" in queries.latest(queries.experiment(office, "brief"))) is found
+        return found
+
+    assert current()
+    services.change(office, key="brief", fields={"variants": reworded("Storeys, if you please?")}, by=None)
+    assert not current(), "a draft is nothing that could have been evaluated"
+    services.validate(office, key="brief", by=None)
+    assert not current(), "the same base and phase, and another arm"
+    services.change(office, key="brief", fields={"variants": PLAN["variants"]}, by=None)
+    services.validate(office, key="brief", by=None)
+    assert current()
+
+
+@pytest.mark.parametrize("kind", ["replay", "simulation"])
+def test_arms_that_change_before_the_worker_comes_are_not_evaluated(office: Tenant, plan: Experiment, kind: str) -> None:
+    made = services.prepare(office, key="brief", kind=kind, by=None, conversations=20)
+    services.change(office, key="brief", fields={"variants": reworded("Storeys, if you please?")}, by=None)
+    with pytest.raises(NotInThisState):  # no arm has a version now, and the base in its place would differ in nothing
+        services.work(office, {"evaluation_id": str(made.pk)}, Told())
+    services.validate(office, key="brief", by=None)
+    with pytest.raises(NotInThisState):
+        services.work(office, {"evaluation_id": str(made.pk)}, Told())
+    assert queries.evaluation(office, "brief", made.pk).finished_at is None
+    assert not Replay.objects.exists()
+
+
+def test_no_arm_falls_back_to_the_base_unnoticed(office: Tenant, plan: Experiment) -> None:
+    plan.variants.filter(key="brief").update(version=None)
+    with pytest.raises(NotInThisState):
+        engine.arms_of(queries.experiment(office, "brief"))
+
+
+def test_what_was_said_is_not_kept_until_the_end(office: Tenant, plan: Experiment) -> None:
+    class Weighing(Told):
+        most = 0
+
+        def report(self, done: int, total: int, phase: str = "") -> None:
+            self.most = max(self.most, sum(isinstance(one, Fact) for one in gc.get_objects()))
+
+    made = services.prepare(office, key="brief", kind="simulation", by=None, conversations=60, learn_from=40, quiet_minutes=0)
+    told = Weighing()
+    services.work(office, {"evaluation_id": str(made.pk)}, told)
+    assert told.most < 60, "of one conversation, however many there are"
+    assert sum(queries.evaluation(office, "brief", made.pk).results["arms"][0]["how"].values()) == 60
+
+
+def test_replays_of_evaluations_take_no_place_of_those_that_people_asked_for(
+    office: Tenant, plan: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "KEPT", 2)
+    monkeypatch.setattr(engine, "REPLAYED", 1)
+    asked = {replays.prepare(office, flow_id="intake", count=1, by=None).pk for _ in range(2)}
+    waiting = services.evaluate(office, key="brief", kind="replay", by=None, conversations=30)
+    with pytest.raises(Cancelled):
+        services.work(office, {"evaluation_id": str(waiting.pk)}, Told(stop_after=2))
+    for _ in range(2):
+        last = evaluated(office, "replay", conversations=2)
+    held = Counter(one.chosen.get("evaluation") for one in Replay.objects.all())
+    assert held == {None: 2, str(waiting.pk): 3, str(last.pk): 3}, "an older one that is done is gone, one that is under way is not"
+    assert set(Replay.objects.values_list("pk", flat=True)) >= asked
+    services.work(office, {"evaluation_id": str(waiting.pk)}, Told())
+    assert queries.evaluation(office, "brief", waiting.pk).results["conversations"] == 30
 
 
 def test_what_cannot_be_evaluated(office: Tenant) -> None:

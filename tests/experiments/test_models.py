@@ -20,6 +20,7 @@ from experiments.services import assigning
 from mcp_platform.ml import queries as models
 from mcp_platform.ml import services as ml
 from mcp_platform.ml import stages
+from mcp_platform.ml.errors import IsChallenger
 from mcp_platform.ml.models import ModelArtifact, ModelVersion, ShadowReading
 from mcp_platform.tenancy.models import Role, Tenant
 from tests import factories
@@ -62,6 +63,10 @@ def sure(model: IntentModel, text: str) -> str:
 def _afresh() -> None:
     assigning.forget_everything()
     queries.running.__globals__["_running"].clear()
+    _forget_models()
+
+
+def _forget_models() -> None:
     champions._models.clear()
     champions._refused.clear()
     hearing._listening.clear()
@@ -441,6 +446,32 @@ def test_before_the_start_stored_words_are_understood_by_every_model(office: Ten
     assert simulated["other"]["model"] == str(row.variants.get(key="other").model_id)
 
 
+def test_what_was_trained_since_is_no_variants_doing(office: Tenant, world: World) -> None:
+    for _ in range(6):
+        say(office, begun(office), world.said)
+    more = [text for text, name in samples.examples() if name == "hours"]
+    variants = [
+        {"key": "control", "is_control": True, "percentage": 50.0},
+        {"key": "other", "percentage": 50.0, "modifications": {"intents": {"hours": {"examples": [*more, "when may I come"]}}}},
+    ]
+    row = planned(office, None, kind="flow", variants=variants)
+    services.validate(office, key=row.key, by=None)
+    ModelVersion.objects.filter(tenant=office, status="champion").update(status="archived")
+    ml.promote(office, model_id=kept(office, world, world.wrong).pk, by=None)
+    models.forget(office.pk, "now")
+    _forget_models()
+    found = {}
+    for kind, chosen in (("replay", {}), ("simulation", {"conversations": 20, "quiet_minutes": 0})):
+        made = services.prepare(office, key=row.key, kind=kind, by=None, **chosen)
+        services.work(office, {"evaluation_id": str(made.pk)}, Quiet())
+        found[kind] = queries.evaluation(office, row.key, made.pk).results
+    arms = {arm["key"]: arm for arm in found["replay"]["arms"]}
+    assert (found["replay"]["drifted"], arms["control"]["own"], arms["other"]["own"]) == (6, 6, 0), "all are understood as they would be now"
+    control, other = found["simulation"]["arms"]
+    assert control["states"] == other["states"]
+    assert f"do_{world.taken_for}" in control["states"]
+
+
 def test_the_wizard_plans_an_experiment_on_models(office: Tenant, world: World) -> None:
     model = kept(office, world, world.wrong)
     browser = logged_in(factories.member(office))
@@ -464,3 +495,37 @@ def test_the_wizard_plans_an_experiment_on_models(office: Tenant, world: World) 
     review = browser.get(f"/admin/experiments/experiment/{row.pk}/plan/review/").content.decode()
     assert "Nothing stands in the way." in review
     assert str(model) in review
+
+
+def test_a_model_that_was_tampered_with_stands_in_no_stops_way(office: Tenant, world: World) -> None:
+    model = kept(office, world, world.wrong)
+    stages.shadow(office, model_id=model.pk, by=None)
+    row = planned(office, model.pk)
+    services.validate(office, key=row.key, by=None)
+    services.start(office, key=row.key, by=None)
+    ModelArtifact.objects.filter(model=model).update(content=b"evil")
+    assert services.stop(office, key=row.key, by=None).state == "stopped"
+    assert status(row) == "candidate"
+
+
+def test_the_model_of_a_control_is_not_rejected_while_it_answers(office: Tenant, world: World) -> None:
+    row = started(office, world)
+    control = row.variants.get(key="control").model_id
+    assert control is not None
+    ml.promote(office, model_id=kept(office, world, replace(world.right, slope=world.right.slope * 1.01)).pk, by=None)
+    assert status(row, "control") == "archived"
+    with pytest.raises(IsChallenger):
+        ml.reject(office, model_id=control, by=None)
+    services.stop(office, key=row.key, by=None)
+    assert ml.reject(office, model_id=control, by=None).status == "rejected"
+
+
+def test_who_decides_experiments_may_not_promote_models_with_that(office: Tenant, world: World) -> None:
+    row = started(office, world)
+    address, body = f"/api/v1/experiments/{row.key}/decisions", {"verdict": "promote", "variant": "other", "reason": "better"}
+    refused = client_of(office, Role.OPERATOR).post(address, body, format="json")
+    assert (refused.status_code, refused.json()["permission"]) == (403, "models:write")
+    row.refresh_from_db()
+    assert (row.state, status(row)) == ("running", "challenger")
+    assert client_of(office, Role.EDITOR).post(address, body, format="json").status_code == 201
+    assert status(row) == "champion"

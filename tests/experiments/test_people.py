@@ -11,9 +11,11 @@ import pytest
 
 from conversations.analytics.core import calibration
 from conversations.analytics.core.outcomes import outcome
-from conversations.analytics.core.people import ACTS, STRENGTH, Act, Decision, Opening, People, Place
+from conversations.analytics.core.people import ACTS, STRENGTH, Act, Decision, Opening, People, Place, under_way
 from conversations.analytics.core.simulation import Simulated, chance, made_up, simulate
-from conversations.core.types import Book, Said
+from conversations.core.machine import advance
+from conversations.core.replay import Moment, Record
+from conversations.core.types import Book, Said, Snapshot, Started
 from experiments.core import prediction
 from experiments.core.metrics import Metric, Outcome
 from experiments.core.prediction import Forecast
@@ -205,6 +207,19 @@ def test_what_the_calibration_says() -> None:
     assert forecast([], half)["verdict"] == "too_little"
 
 
+def test_only_a_metric_that_came_out_as_logged_feeds_the_plan() -> None:
+    half = [talk(done=number % 2 == 0) for number in range(100)]
+    more = [talk(done=number % 10 < 8) for number in range(100)]
+    near = [talk(done=number % 100 < 54) for number in range(100)] * 100
+    off = forecast(half, more)
+    assert off["verdict"] == "holds", "the states are met as often"
+    assert prediction.may_plan(forecast(half, half), "completed")
+    assert not prediction.may_plan(off, "completed")
+    assert not prediction.may_plan(forecast(half, half, error=0.06), "completed")
+    assert not prediction.may_plan(forecast(half, half), "another")
+    assert prediction.may_plan(forecast(half * 100, near), "completed"), "surely another share, and near enough"
+
+
 def test_a_model_that_is_right_is_rarely_told_off_and_a_wrong_one_is() -> None:
     dice = numpy.random.default_rng(11)
     truth = dice.uniform(0.05, 0.95, 8)
@@ -221,6 +236,24 @@ def test_a_model_that_is_right_is_rarely_told_off_and_a_wrong_one_is() -> None:
             verdicts[right][forecast(logged, drawn(model, 200))["verdict"]] += 1
     assert verdicts[True]["off"] <= 2
     assert verdicts[False]["off"] == 60, "the fourth state is met by 92 % instead of 8 %"
+
+
+def test_who_was_just_heard_of_or_has_a_timer_is_under_way() -> None:
+    for timeout, later in ((False, False), (True, True)):
+        program, start = program_of(desk("storeys", timeout=timeout)), Started(flow_id="desk")
+        book = Book(programs={program.key: program}, current={"desk": program.key})
+        step = advance(book, Snapshot(), start, MONDAY, conversation_id="c")
+        record = Record(conversation_id="c", moments=(Moment(turn=1, kind="start", input=start, now=MONDAY, events=step.events),), calls=())
+        assert under_way(record, MONDAY - timedelta(minutes=1))
+        assert under_way(record, MONDAY + timedelta(days=1)) is later
+
+
+def test_unfinished_conversations_are_none_that_were_learned_from() -> None:
+    half = [talk(done=number % 2 == 0) for number in range(100)]
+    found = Forecast(arms={}, logged=half, rehearsed=half, conversations=200, unfinished=40, reliability={"error": 0.0})
+    calibration = prediction.calibrated([(COMPLETED, "Completed")], found)
+    assert (calibration["held_out"], calibration["unfinished"]) == (100, 40)
+    assert calibration["states"] == prediction.reached(half, half, learned=60)
 
 
 def test_what_cannot_be_simulated_is_not_foreseen() -> None:

@@ -209,6 +209,8 @@ def test_verdicts() -> None:
     assert document(low, low)["verdict"]["code"] == "undecided"
     assert document(low, high, exposed=(1500, 2500))["verdict"]["code"] == "mismatch"
     assert document(low, high, role="guardrail", measure="handoff_rate")["verdict"]["code"] == "harm"
-    assert document(low, high, mode="fixed")["verdict"]["code"] == "wait"
+    early = document(low, high, mode="fixed")
+    assert early["verdict"]["code"] == "wait"
+    assert [(arm["p_value"], arm["significant"]) for one in early["metrics"] for arm in one["arms"] if not arm["control"]] == [(None, False)]
     assert document(low, high, mode="bayes")["verdict"]["code"] == "wait"
     assert document(low, high, mode="bayes")["metrics"][0]["arms"][1]["bayes"]["chance_to_win"] > 0.99

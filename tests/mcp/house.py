@@ -24,7 +24,7 @@ from tests import factories
 
 T = TypeVar("T")
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
-WHO = {"owner": ALL, "viewer": of_role(Role.VIEWER), "echo only": frozenset({"tools:echo"})}
+WHO = {"owner": ALL, "colleague": ALL, "viewer": of_role(Role.VIEWER), "echo only": frozenset({"tools:echo"})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,11 @@ import mcp_types as types
 import pytest
 from mcp import Client
 
+from mcp_platform.mcp.calling import Done
 from mcp_platform.mcp.models import Call
+from mcp_platform.mcp.server import persons
 from mcp_platform.orchestrator import services
+from mcp_platform.orchestrator.core import asking
 from mcp_platform.orchestrator.models import ServerCall
 from mcp_platform.orchestrator.services import Chosen
 from tests.mcp.house import LEGACY, MODERN, House, modern_headers, rpc
@@ -135,8 +138,9 @@ def test_a_call_that_waits_belongs_to_its_caller_and_takes_each_reply_once(desk:
     (request,) = begun["inputRequests"].values()
     assert request["params"]["requestedSchema"]["properties"]["day"]["type"] == "string"
     going = {"requestState": begun["requestState"], "inputResponses": {"answer": {"action": "accept", "content": {"day": "Friday"}}}}
-    stolen = desk.post("viewer", {"room": "vault"}, **going)
-    assert "result" not in stolen.json() or stolen.json()["result"].get("isError")
+    for thief in ("viewer", "colleague"):
+        stolen = desk.post(thief, {"room": "vault"}, **going).json()
+        assert "result" not in stolen or stolen["result"].get("isError")
     other = desk.post("owner", {"room": "another"}, **going)
     assert "result" not in other.json()  # the state is that of the other call
     silent = desk.post("owner", {"room": "vault"}, requestState=begun["requestState"]).json()["result"]
@@ -147,3 +151,36 @@ def test_a_call_that_waits_belongs_to_its_caller_and_takes_each_reply_once(desk:
     again = desk.post("owner", {"room": "vault"}, **going).json()["result"]
     assert (again["isError"], again["_meta"]["mcp-platform/error"]["error_code"]) in ((True, "MCP_QUESTION_GONE"),)
     assert desk.booked("vault") == 0
+
+
+async def begun(tenant: str, owner: str) -> tuple[persons.Parked, Any]:
+    """A call that asks one question and ends with the reply; and what its caller is told first."""
+
+    async def work(person: persons.Parked) -> Done:
+        return Done(data=await person.ask(asking.Question(message="When?", form={})))
+
+    call = persons.Parked(tenant, owner, work)
+    return call, await call.next()
+
+
+async def test_the_sealed_state_of_another_takes_no_call() -> None:
+    call, told = await begun("ours", "ada")
+    assert told == asking.Question(message="When?", form={})
+    assert persons.take(call.key, "bo") is None
+    assert persons.take(call.key, "ada") is call
+    assert persons.take(call.key, "ada") is None
+    reply = asking.Reply(action="accept", content={"day": "Monday"})
+    assert call.reply(reply)
+    assert await call.next() == Done(data=reply)
+
+
+async def test_who_has_many_calls_parked_takes_no_places_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persons, "_parked", {})
+    for name, most in (("MOST_OF_ONE", 2), ("MOST_OF_TENANT", 3), ("MOST_PARKED", 5)):
+        monkeypatch.setattr(persons, name, most)
+    wanted = ["ours ada", "ours ada", "ours ada", "ours bo", "ours cy", "theirs dee", "theirs eve", "others fay"]
+    calls = [await begun(*one.split()) for one in wanted]
+    refused = [one for one, (_, told) in zip(wanted, calls, strict=True) if told == Done(data=asking.NOTHING)]
+    for call, _ in calls:
+        call._forsaken()
+    assert refused == ["ours ada", "ours cy", "others fay"]

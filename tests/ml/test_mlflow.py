@@ -1,7 +1,9 @@
 """Models told to MLflow: run, metrics, card, version, alias; once, however often, and also after the server was away."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from django.utils import timezone
 from mcp_platform.ml import services, tasks, versions
 from mcp_platform.ml.errors import ExportOff
 from mcp_platform.ml.models import ModelExport, ModelVersion
+from mcp_platform.ml.sinks import mlflow
+from mcp_platform.ml.versions import exporting
 from mcp_platform.tenancy.models import Role, Tenant
 from tests.factories import TenantFactory, member
 from tests.ml import mlflow_server
@@ -156,10 +160,41 @@ def test_the_doors_and_the_page(tenant: Tenant, settings: Any, django_capture_on
 
 
 def test_credentials_are_sent_as_their_clients_do(settings: Any) -> None:
-    from mcp_platform.ml.sinks import mlflow
-
     settings.MLFLOW_TRACKING_TOKEN, settings.MLFLOW_TRACKING_USERNAME = "t", "ada"
     assert mlflow._credentials() == {"Authorization": "Bearer t"}
     settings.MLFLOW_TRACKING_TOKEN, settings.MLFLOW_TRACKING_PASSWORD = "", "pw"
     assert mlflow._credentials() == {"Authorization": "Basic YWRhOnB3"}
     assert mlflow.name_of("permits/office.intent.flow:permit desk") == "permits.office.intent.flow.permit.desk"
+
+
+class Portal(BaseHTTPRequestHandler):
+    """A proxy's page for people, instead of MLflow."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>Sign in</html>")
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+def test_an_answer_that_is_none_of_mlflows_is_noted_and_tried_later(db: None, settings: Any) -> None:
+    row = trained(TenantFactory.create())
+    with ThreadingHTTPServer(("127.0.0.1", 0), Portal) as portal:
+        threading.Thread(target=portal.serve_forever, daemon=True).start()
+        settings.MLFLOW_TRACKING_URI = f"http://127.0.0.1:{portal.server_port}"
+        tell_all()
+        portal.shutdown()
+    held = ModelExport.objects.get(model=row)
+    assert (held.attempts, held.version) == (1, "")
+    assert held.error.startswith("MODEL_EXPORT_FAILED")
+
+
+def test_the_address_for_people_has_no_password(settings: Any) -> None:
+    settings.MLFLOW_TRACKING_URI = "https://ada:s3cret@mlflow.example:8443/base/?token=t"
+    assert mlflow.page_of("run", "a b", "3") == "https://mlflow.example:8443/base/#/models/a%20b/versions/3"
+
+
+def test_nobody_else_takes_a_model_while_its_requests_may_still_run() -> None:
+    requests = 25  # two or three to find its run, one for each batch and file, a dozen for its version, tags and aliases
+    assert requests * timedelta(milliseconds=mlflow.TIMEOUT_MS) < exporting.CLAIMED

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from mcp_platform.ml import queries, services, stages
 from mcp_platform.ml.errors import ArtifactRefused, IsChallenger, IsRejected, ModelNotFound, NotInThisStage
@@ -138,3 +140,25 @@ def test_the_page_tells_the_next_step_and_then_what_was_compared(tenant: Tenant)
     assert stranger.post(f"{page}leave/").status_code == 404
     assert owner.post(f"{page}leave/").status_code == 302
     assert status(row) == "candidate"
+
+
+def test_a_stop_never_fails_for_an_artifact(tenant: Tenant) -> None:
+    row = trained(tenant)
+    stages.shadow(tenant, model_id=row.pk, by=None)
+    assert stages.challenge(tenant, model_id=row.pk, by=None).returns_to == "shadow"
+    ModelArtifact.objects.filter(model=row).update(content=b"evil")
+    assert stages.withdraw(tenant, model_id=row.pk, by=None).status == "candidate", "what has been tampered with is never run"
+    with pytest.raises(ArtifactRefused):
+        stages.challenge(tenant, model_id=row.pk, by=None)
+
+
+def test_a_process_of_the_release_before_writes_its_rows(tenant: Tenant) -> None:
+    row = trained(tenant)
+    columns = [str(one.column) for one in ModelVersion._meta.concrete_fields if one.column not in ("id", "number", "status", "returns_to")]
+    table, names = ModelVersion._meta.db_table, ", ".join(columns)
+    new = ModelVersion._meta.pk.get_db_prep_save(uuid4(), connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} (id, number, status, {names}) SELECT %s, 7, 'retired', {names} FROM {table}", [new])
+    found = ModelVersion.objects.get(number=7)
+    assert (found.returns_to, found.sha256) == ("", row.sha256)
+    assert stages._moved(tenant, found.pk, ("archived",), lambda one: one.status, "look", None).status == "archived"

@@ -1,6 +1,7 @@
 """The registry: keys at a glance, side by side, drift from readings, approval by a person, and its doors."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from mcp_platform.ml import queries, services, stages, tasks, versions
 from mcp_platform.ml.core.comparison import Measure
 from mcp_platform.ml.core.drift import Seen
 from mcp_platform.ml.core.gates import Gate, Metrics, at_least
-from mcp_platform.ml.errors import GatesClosed, NothingToMeasure
+from mcp_platform.ml.errors import ArtifactRefused, GatesClosed, NothingToMeasure
 from mcp_platform.ml.models import ModelReading, ModelVersion
 from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
 from tests.factories import TenantFactory, member
@@ -226,3 +227,24 @@ def test_settings_that_cannot_work_are_told(settings: Any) -> None:
     assert checks.models_can_be_approved_and_told() == []
     settings.MODEL_APPROVAL, settings.MLFLOW_TRACKING_URI = "emperor", "file:///tmp/mlruns"
     assert [found.id for found in checks.models_can_be_approved_and_told()] == ["platform.E008", "platform.E009"]
+
+
+def test_a_model_that_cannot_be_run_is_tried_once_a_day(tenant: Tenant, ears: Ears) -> None:
+    row = trained(tenant)
+    services.promote(tenant, model_id=row.pk, by=None)
+
+    def torn(_: ModelVersion) -> Seen | None:
+        raise ArtifactRefused
+
+    whole = services.KINDS[KIND].watch
+    assert whole is not None
+    services.kind(replace(services.KINDS[KIND], watch=replace(whole, look=torn)))
+    tasks.measure(tenant_id=str(tenant.pk), model_id=str(row.pk))
+    assert versions.unmeasured() == [], "the others have their turn"
+    assert versions.drift_of(row).points == ()
+    services.kind(replace(services.KINDS[KIND], watch=whole))
+    ears.seen = heard(50, 50)
+    versions.measure(tenant, model_id=row.pk)
+    services.kind(replace(services.KINDS[KIND], watch=replace(whole, look=torn)))
+    versions.measure(tenant, model_id=row.pk)
+    assert ModelReading.objects.get().count == 100, "what was read today stays"

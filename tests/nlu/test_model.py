@@ -10,6 +10,7 @@ from conversations.nlu import minilm, training
 from conversations.nlu.model import BAR, OUT_OF_SCOPE, SKETCHED, IntentModel, Unusable, from_bytes, to_bytes
 from tests.nlu.samples import ASKED, STRANGERS, examples
 
+ANIMALS = ("ant", "ape", "bat", "bee", "cat", "cow", "dog", "eel", "elk", "emu", "fox", "gnu", "hen", "hog", "jay", "kit", "owl", "pig", "ram", "yak")
 QUESTIONS = [(text, name) for name, texts in ASKED.items() for text in texts]
 
 
@@ -108,7 +109,13 @@ def test_too_little_is_said(given: Any) -> None:
 
 def test_a_text_of_two_intents_is_reported() -> None:
     learned = training.learn([*examples(), ("where is my parcel", "refund")], encoder=SKETCHED)
-    assert learned.choices["conflicting"] == ["where is my parcel"]
+    assert (learned.choices["conflicting"], learned.choices["conflicts"]) == (["where is my parcel"], 1)
+
+
+def test_all_texts_of_two_intents_count_and_the_first_are_named() -> None:
+    some = [f"{one} {other}" for one in ("red", "green", "blue") for other in ANIMALS]
+    learned = training.learn([*((text, name) for text in some for name in ("buy", "sell"))], encoder=SKETCHED)
+    assert (len(learned.choices["conflicting"]), learned.choices["conflicts"]) == (50, len(some))
 
 
 def arrays_of(model: IntentModel) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mcp_platform.orchestrator import runtime, store
 from mcp_platform.orchestrator.clients import connection, faults, pool
 from mcp_platform.orchestrator.clients.plan import Plan, Program
 from mcp_platform.orchestrator.clients.trace import Trace
+from mcp_platform.orchestrator.core import asking
 from mcp_platform.orchestrator.core.breaker import Breaker
 from mcp_platform.orchestrator.core.types import Policy, Upstream
 from mcp_platform.orchestrator.core.words import cleaned
@@ -57,6 +58,24 @@ def test_a_server_that_hangs_is_left_alone(tenant: Tenant, world: None) -> None:
     assert RemoteServer.objects.get().state == RemoteServer.State.FAILED
     with pytest.raises(CircuitOpen):
         call(tenant, "up", "look", word="on")
+
+
+class Nobody:
+    later = False
+
+    async def ask(self, question: asking.Question) -> asking.Reply:
+        return asking.NOTHING
+
+
+@db
+def test_a_server_that_hangs_is_doubted_where_somebody_could_be_asked_too(tenant: Tenant, world: None) -> None:
+    row = server(tenant, "up", "stdio:own", transport="stdio")
+    call(tenant, "up", "look", word="on")
+    about: Any = {"server": "up", "tool": "sleep", "arguments": {"seconds": 30}, "asked": ASKED}
+    with pytest.raises(UpstreamTimedOut):
+        runtime.wait(calls.attended(tenant.pk, **about, person=Nobody(), resumed=None, timeout=0.2))
+    row.refresh_from_db()
+    assert (row.state, row.last_error) == (RemoteServer.State.FAILED, "up did not answer in time.")
 
 
 @db

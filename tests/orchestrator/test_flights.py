@@ -10,7 +10,8 @@ import pytest
 from mcp_platform.orchestrator import runtime
 from mcp_platform.orchestrator.errors import UpstreamUnreachable
 from mcp_platform.orchestrator.models import ServerCall
-from mcp_platform.orchestrator.runtime import Asked, flights
+from mcp_platform.orchestrator.runtime import Asked, cached, flights, resources
+from mcp_platform.orchestrator.runtime import directory as directories
 from mcp_platform.tenancy.models import Tenant
 from tests.orchestrator.world import Upstream, free_port, server
 
@@ -52,6 +53,25 @@ def test_one_asks_for_all_who_may_have_the_answer(tenant: Tenant, kept: str, cou
     figures = runtime.status(tenant.pk)["cache"]
     assert (figures["misses"], figures["hits"]) == (times, 12 - times)
     assert ServerCall.objects.for_tenant(tenant).filter(kind="resource").count() == times
+
+
+ASKED_BY_TWO_WHO_MISSED = {"public 60000": 0, "private 60000": 1, "public 0": 2}
+
+
+def test_an_answer_of_one_that_was_kept_after_both_had_missed_it_is_not_the_others(tenant: Tenant, kept: str, counter: Path) -> None:
+    (first,) = read_by(tenant, "ada")
+
+    async def both_who_missed() -> list[Any]:
+        directory = await directories.of(tenant.pk)
+        upstream = directory.server("up")
+        flying = (cached._joined(directory, upstream, Asked(actor=one), "resources/read", URI, resources._contents) for one in ("ada", "bo"))
+        return await asyncio.gather(*flying)
+
+    adas, bos = runtime.wait(both_who_missed())
+    more = ASKED_BY_TWO_WHO_MISSED[kept]
+    assert counter.read_text().splitlines() == ["read:aliases"] * (1 + more)
+    assert (adas.value == first.value, bos.value == first.value) == (more < 2, more < 1)
+    assert bos.value == adas.value or not bos.cached
 
 
 def test_of_a_server_that_is_away_everybody_hears_after_one_try(tenant: Tenant, world: None) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connections
 from django.test import Client
+from django.utils import timezone
 from websockets.asyncio.client import connect
 
 from mcp_platform.db.snapshot import one_state
@@ -21,7 +23,7 @@ from reports.gathering import subjects
 from reports.gathering.gathered import Gathered
 from reports.models import Report, ReportFile
 from reports.render import data
-from reports.services import making, reading, rendering
+from reports.services import freezing, making, reading, rendering
 from tests.conversations.server import address, worker
 from tests.factories import TenantFactory, key
 from tests.reports.life import told, worked
@@ -100,6 +102,7 @@ def test_a_worker_that_dies_behind_the_freezing_leaves_what_was_frozen(
 
 def test_a_revision_waits_for_the_one_before_and_names_its_hash(office: Tenant, run: ValidationRun) -> None:
     first = asked(office, run, formats=["json"])
+    Report.objects.filter(pk=first.pk).update(created_at=timezone.now() - timedelta(days=1))
     second = asked(office, run, formats=["json"], supersedes=str(first.pk))
     worked(second)
     operation = Operation.objects.get(pk=str(second.operation_id))
@@ -109,7 +112,9 @@ def test_a_revision_waits_for_the_one_before_and_names_its_hash(office: Tenant, 
     told(first)
     worked(second)
     assert second.state == "ready"
-    assert [(one["revision"], one["sha256"]) for one in reading.document_of(second)["history"]] == [(1, first.content_sha256)]
+    (one,) = reading.document_of(second)["history"]
+    assert (one["revision"], one["sha256"]) == (1, first.content_sha256)
+    assert one["made_at"] == reading.document_of(first)["issued_at"]  # the date on its own cover
 
 
 def test_a_revision_that_failed_before_it_said_anything_is_no_history(office: Tenant, run: ValidationRun) -> None:
@@ -117,7 +122,71 @@ def test_a_revision_that_failed_before_it_said_anything_is_no_history(office: Te
     second = asked(office, run, formats=["json"], supersedes=str(first.pk))
     Report.objects.filter(pk=first.pk).update(state="failed")
     worked(second)
-    assert (second.state, reading.document_of(second)["history"]) == ("ready", [])
+    document = reading.document_of(second)
+    assert (second.state, document["history"], document["supersedes"]) == ("ready", [], "")
+    again = client_of(office).post(f"/api/v1/reports/{first.pk}/render")  # it would tell of a later moment than the revision behind it
+    assert (again.status_code, again.json()["error_code"]) == (409, "REPORT_OVERTAKEN")
+    first.refresh_from_db()
+    assert first.state == "failed"
+    third = asked(office, run, formats=["json"], supersedes=str(first.pk))
+    worked(third)
+    assert reading.document_of(third)["supersedes"] == str(second)
+
+
+def test_a_revision_that_is_overtaken_while_it_waits_says_why_and_nothing_else(office: Tenant, run: ValidationRun) -> None:
+    first = asked(office, run, formats=["json"])
+    second = asked(office, run, formats=["json"], supersedes=str(first.pk))
+    Report.objects.filter(pk=first.pk).update(state="failed")
+    making.render_again(office, report_id=first.pk, by=None)
+    told(second)  # had begun before
+    first.refresh_from_db()
+    worked(first)
+    assert (first.state, first.is_frozen, first.problem["error_code"]) == ("failed", False, "REPORT_OVERTAKEN")
+
+
+def test_one_that_was_frozen_before_it_meanwhile_is_named(office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = asked(office, run, formats=["json"])
+    second = asked(office, run, formats=["json"], supersedes=str(first.pk))
+    Report.objects.filter(pk=first.pk).update(state="failed")
+    with monkeypatch.context() as patched:
+        frozen = {"content_sha256": "a" * 64, "frozen_at": timezone.now()}
+        patched.setattr(freezing, "_hold_revisions", lambda *_: Report.objects.filter(pk=first.pk).update(**frozen))
+        worked(second)
+    assert (second.is_frozen, Operation.objects.get(pk=str(second.operation_id)).status) == (False, "queued")
+    Report.objects.filter(pk=first.pk).update(**frozen)  # what was written above went with the worker's transaction
+    worked(second)
+    assert [one["sha256"] for one in reading.document_of(second)["history"]] == ["a" * 64]
+
+
+class Taken:
+    """Another report is being composed."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        assert not blocking, "a thread waits"
+        return False
+
+
+def test_a_report_whose_turn_has_not_come_keeps_no_thread(office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = asked(office, run, formats=["json"])
+    with monkeypatch.context() as patched:
+        patched.setattr(freezing, "COMPOSING", Taken())
+        worked(report)
+    operation = Operation.objects.get(pk=str(report.operation_id))
+    assert (report.is_frozen, operation.status, operation.attempts, operation.phase) == (False, "queued", 0, "waits for another report")
+    assert worked(report).state == "ready"
+
+
+def test_what_is_deleted_while_it_is_frozen_stays_deleted(office: Tenant, run: ValidationRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, looked = asked(office, run, formats=["json"]), []
+
+    def deletes(*_: Any) -> None:
+        looked.append(1)
+        if len(looked) == 2:  # behind the reading of the rows
+            making.delete(office, report_id=report.pk, by=None)
+
+    monkeypatch.setattr(freezing, "require_last", deletes)
+    worked(report)
+    assert (report.state, bytes(report.document), report.content_sha256, report.files.count()) == ("expired", b"", "", 0)
 
 
 def elsewhere(work: Callable[[], Any]) -> None:

@@ -16,6 +16,7 @@ from mcp_platform.operations.models import Operation
 from mcp_platform.tenancy.models import AuditEntry, Role, Tenant
 from mcp_platform.tenancy.permissions import of_role
 from reports import tasks as _tasks  # noqa: F401  a worker imports it
+from reports.core import packed
 from reports.models import Occasion, Report, ReportMail, ReportSchedule
 from reports.services import handing_out, keeping, mailing, making, rendering, scheduling
 from tests.factories import TenantFactory, UserFactory, bearer, member
@@ -193,6 +194,21 @@ def test_a_letter_tells_that_it_is_ready_and_its_link_opens_the_file(office: Ten
     report.refresh_from_db()
     letters(worked(report))
     assert len(mail.outbox) == 2  # what has been told is not told again
+
+
+def test_a_report_whose_document_alone_knows_its_language_has_letters_in_it(office: Tenant) -> None:
+    report = frozen(office, notify=["ada@example.com"])
+    document = packed.inflated(bytes(report.document))
+    text = packed.deflated(packed.pieces({**document, "locale": "de"}))
+    Report.objects.filter(pk=report.pk).update(document=text.content, content_sha256=text.sha256)
+    assert (worked(report).head, ReportMail.objects.get(report=report).locale) == ({}, "de")
+
+
+def test_a_document_that_cannot_be_read_any_more_fails_alone(office: Tenant) -> None:
+    report = frozen(office, notify=["ada@example.com"], user=UserFactory.create(email="ada@example.com"))
+    Report.objects.filter(pk=report.pk).update(document=b"torn")
+    assert worked(report).state == "failed"
+    assert ReportMail.objects.get(report=report).locale == "en"
 
 
 def test_letters_carry_the_file_where_the_tenant_wants_that(office: Tenant) -> None:

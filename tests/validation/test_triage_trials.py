@@ -1,10 +1,12 @@
 """Experiments on the ranking of findings: a building's board has the order of one model, exposure comes with it, and people's verdicts count."""
 
 from collections import defaultdict
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from experiments import queries, services
@@ -236,3 +238,125 @@ def test_a_shadow_ranks_what_was_ranked_and_nobody_sees_it(tenant: Tenant, monke
     assert (found.compared, found.agreed, found.served_number, found.runs) == (10, 0, 1, 1)
     assert found.sure == found.served_sure == 10
     assert not Finding.objects.filter(ml_model_version=row.pk).exists()
+
+
+def values(found: Any) -> dict[str, dict[str, Any]]:
+    """Metric -> arm -> (units, value)."""
+    return {one["key"]: {arm["key"]: (arm["units"], arm["value"]) for arm in one["arms"]} for one in found["metrics"]}
+
+
+def gone(one: Finding) -> None:
+    Finding.objects.filter(pk=one.pk).update(resolved_seq=2, resolved_at=timezone.now(), rev=F("rev") + 1)
+
+
+def test_what_was_decided_or_gone_before_the_start_counts_for_no_arm(tenant: Tenant, person: User) -> None:
+    some = houses(tenant, 12)
+    for house in some:
+        judged.a_finding(house, severity="critical", subject="away").save()
+    triage.score_new(tenant)
+    for house in some:
+        judged.judge(Finding.objects.get(building=house, subject="critical"), "acknowledged", by=person)
+        gone(Finding.objects.get(building=house, subject="away"))
+    row = started(tenant)
+    triage.rescore(tenant, {}, Quiet())
+    for house in some:
+        known, new = (Finding.objects.get(building=house, subject=name) for name in ("critical", "minor"))
+        judged.judge(known, "fixed", by=person)
+        gone(known)
+        judged.judge(new, "false_positive", by=person)
+    found = values(services.count(tenant, key=row.key))
+    assert {value for _, value in found["first"].values()} == {0.0}, "the champion had the other one at the first place, and nobody else could"
+    assert {value for _, value in found["fixed"].values()} == {0.0}
+    assert sum(units for units, _ in found["first"].values()) == 12
+
+
+def test_what_comes_back_is_taken_out_again(tenant: Tenant) -> None:
+    row = started(tenant)
+    some = houses(tenant, 8)
+    triage.score_new(tenant)
+    for house in some:
+        gone(ranked(house)[0])
+    assert {value for _, value in values(services.count(tenant, key=row.key))["fixed"].values()} == {1.0}
+    for house in some:
+        back = ranked(house)[0]
+        judged.judge(back, "reopened", by=None)
+        Finding.objects.filter(pk=back.pk).update(resolved_seq=None, resolved_at=None, rev=F("rev") + 1)
+    assert {value for _, value in values(services.count(tenant, key=row.key))["fixed"].values()} == {0.0}
+
+
+def test_after_a_stop_counts_what_was_there_before_lists_were_ranked_again(tenant: Tenant, person: User) -> None:
+    row = started(tenant)
+    some = houses(tenant, 12)
+    triage.score_new(tenant)
+    for house in some:
+        judged.judge(ranked(house)[1], "acknowledged", by=person)
+    services.stop(tenant, key=row.key, reason="enough", by=None)
+    for house in some:
+        judged.judge(ranked(house)[0], "fixed", by=person)
+        judged.a_finding(house, subject="late").save()
+    triage.rescore(tenant, {}, Quiet())
+    found = services.count(tenant, key=row.key)
+    told = values(found)
+    assert {units for units, _ in told["first"].values()} == {0}, "nobody had judged the first place of any list"
+    assert {value for _, value in told["fixed"].values()} == {0.0}
+    assert sum(units for units, _ in told["fixed"].values()) == 12
+    for one in Finding.objects.filter(building__in=some, subject="late"):
+        judged.judge(one, "fixed", by=person)
+    assert found == {**services.count(tenant, key=row.key), "as_of": found["as_of"]}
+    ago = timezone.now() - timedelta(days=1)
+    Experiment.objects.update(stopped_at=ago, counted_at=ago)
+    assert services.experiments_behind() == []
+    Experiment.objects.update(counted_at=ago - timedelta(hours=1))
+    assert services.experiments_behind() == [(tenant.pk, row.pk)], "the last time is still to come"
+
+
+def test_a_pause_leaves_lists_as_they_are_and_nobody_joins(tenant: Tenant) -> None:
+    row = started(tenant)
+    some = houses(tenant, 10)
+    triage.score_new(tenant)
+    names = {one.key: one.model_id for one in row.variants.all()}
+    services.pause(tenant, key=row.key, by=None)
+    triage.rescore_stale()
+    assert not Operation.objects.for_tenant(tenant).filter(kind=triage.RESCORE).exists()
+    more = houses(tenant, 10)
+    for house in some:
+        judged.a_finding(house, subject="new").save()
+    triage.score_new(tenant)
+    triage.rescore(tenant, {}, Quiet())
+    for house in some:
+        assert {one.ml_model_version for one in ranked(house)} == {names[arm_of(house)]}
+    assert {ranked(house)[0].subject for house in more} == {"critical"}
+    assert (Assignment.objects.count(), Exposure.objects.count()) == (10, 10)
+    services.resume(tenant, key=row.key, by=None)
+    triage.rescore(tenant, {}, Quiet())
+    assert (Assignment.objects.count(), Exposure.objects.count()) == (20, 20)
+
+
+def test_a_stop_reaches_a_ranking_that_is_under_way(tenant: Tenant) -> None:
+    row = started(tenant)
+    some = houses(tenant, 10)
+    todo = list(triage._undecided(tenant).order_by("building_id").values_list("pk", "building_id"))
+    parts, known = triage._in_parts(tenant, todo), champions.history(tenant)
+    first, met = next(parts)
+    services.stop(tenant, key=row.key, by=None)
+    triage._score(tenant, first, known, met)
+    for ids, then in parts:
+        triage._score(tenant, ids, known, then)
+    champion = models.champion(tenant, kind=champions.KIND, subject=champions.SUBJECT)
+    assert champion is not None
+    rest = Finding.objects.filter(building__in=some).exclude(pk__in=first)
+    assert set(rest.values_list("ml_model_version", flat=True)) == {champion.pk}
+    assert not Exposure.objects.exists()
+
+
+def test_of_long_lists_a_shadow_ranks_the_first_places(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    ml.promote(tenant, model_id=kept(tenant, stump(-1.0)).pk, by=None)
+    row = stages.shadow(tenant, model_id=kept(tenant, stump(1.0)).pk, by=None)
+    models.forget(tenant.pk, "shadow")
+    monkeypatch.setattr(shadows, "MOST", 2)
+    house = houses(tenant, 1)[0]
+    Finding.objects.bulk_create([judged.a_finding(house, severity=name, subject=f"more {name}") for name in ("critical", "minor")])
+    triage.score_new(tenant)
+    shadows.compare(tenant, building_id=house.pk)
+    found = ShadowReading.objects.get(model=row)
+    assert (found.compared, found.served_sure, found.sure) == (2, 2, 0), "what serves has the minor ones first"

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from experiments.services.closing import close_rankings
 from mcp_platform import jobs, observability
 from mcp_platform.ml import queries as models
 from mcp_platform.ml import services as ml
@@ -178,7 +179,8 @@ def start_rescoring(tenant: Tenant, *, by: Principal | str) -> Operation:
 
 
 def rescore(tenant: Tenant, _arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """The worker's part: every undecided finding that is there now."""
+    """The worker's part: every undecided finding that is there now. What has ended is counted before: whose lists these were is lost with it."""
+    close_rankings(tenant)
     known, rank = champions.history(tenant, fresh=True), champions.ranking(tenant.pk)
     todo = list(_undecided(tenant).order_by("building_id").values_list("pk", "building_id"))
     total, done = len(todo), 0
@@ -217,6 +219,7 @@ def _whole_lists(tenant: Tenant, todo: _Todo) -> _Todo:
     """While an experiment runs: with what another model has ranked on the same boards, so that no board has the order of two."""
     if not arms.any_run(tenant.pk):
         return todo
+    close_rankings(tenant)
     now = timezone.now()
     ranked = _undecided(tenant).filter(building_id__in={building for _, building in todo}).exclude(ml_score=None)
     for building in {building for _, building in todo}:
@@ -225,14 +228,19 @@ def _whole_lists(tenant: Tenant, todo: _Todo) -> _Todo:
 
 
 def _in_parts(tenant: Tenant, todo: _Todo) -> Iterator[tuple[list[UUID], arms.Met]]:
-    """What fits into one short transaction, with what ranks it. Without an experiment buildings need not be kept apart."""
-    if arms.any_run(tenant.pk):
-        groups = [(arms.met(tenant, name, timezone.now()), [pk for pk, _ in mine]) for name, mine in groupby(todo, key=itemgetter(1))]
-    else:
-        groups = [(arms.Met(ranking=champions.ranking(tenant.pk)), [pk for pk, _ in todo])]
-    for met, found in groups:
-        for begin in range(0, len(found), SCORED_AT_ONCE):
-            yield found[begin : begin + SCORED_AT_ONCE], met
+    """What fits into one short transaction, with what ranks it. Without an experiment buildings need not be kept apart; with one, each is asked
+    for when its turn has come: a stop must reach what is under way."""
+    if not arms.any_run(tenant.pk):
+        found = [pk for pk, _ in todo]
+        yield from ((some, arms.Met(ranking=champions.ranking(tenant.pk))) for some in _parts(found))
+        return
+    for building, mine in groupby(todo, key=itemgetter(1)):
+        met = arms.met(tenant, building, timezone.now())
+        yield from ((some, met) for some in _parts([pk for pk, _ in mine]))
+
+
+def _parts(found: list[UUID]) -> Iterator[list[UUID]]:
+    return (found[begin : begin + SCORED_AT_ONCE] for begin in range(0, len(found), SCORED_AT_ONCE))
 
 
 def _undecided(tenant: Tenant) -> QuerySet[Finding]:

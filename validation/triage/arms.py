@@ -5,7 +5,7 @@ several buildings may see several models at work, each on lists of its own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -47,10 +47,22 @@ def any_run(tenant_id: UUID) -> bool:
 def met(tenant: Tenant, building_id: UUID, now: datetime) -> Met:
     """The building gets its arm here, when it has none yet."""
     for trial in experiments.running_rankings(tenant.pk):
-        held = assigning.holding(tenant.pk, trial, str(building_id), _attributes(tenant, building_id, trial), now)
-        if held is not None and held.arm in trial.models:
-            return Met(ranking=champions.ranking(tenant.pk, trial.models[held.arm]), trial=trial, arm=held.arm)
+        arm = _arm(tenant, building_id, trial, now)
+        if arm in trial.models:
+            return Met(ranking=champions.ranking(tenant.pk, trial.models[arm]), trial=trial, arm=arm)
     return Met(ranking=champions.ranking(tenant.pk))
+
+
+def _arm(tenant: Tenant, building_id: UUID, trial: Trial, now: datetime) -> str:
+    if trial.plan.running:
+        return assigning.arm_for(tenant.pk, trial, str(building_id), _attributes(tenant, building_id, trial), now)
+    held = assigning.stored(trial, str(building_id))
+    return _still(trial, str(building_id), held.arm, now) if held is not None else ""
+
+
+def _still(trial: Trial, unit: str, arm: str, now: datetime) -> str:
+    """Whether the unit has the arm of its row now: a pause takes nobody's arm, the end of the experiment does."""
+    return decide(replace(trial.plan, running=True), unit, {}, now, forced=trial.forced.get(unit, ""), sticky=arm).arm if arm else ""
 
 
 def _attributes(tenant: Tenant, building_id: UUID, trial: Trial) -> Mapping[str, Any]:
@@ -68,9 +80,13 @@ def _plain(value: Any) -> Any:
 
 
 def exposed(tenant: Tenant, building_id: UUID, found: Met, now: datetime) -> None:
-    """Inside the transaction that writes the scores."""
-    if found.trial is not None and found.exposes:
+    """Inside the transaction that writes the scores. Nothing when the experiment was stopped or paused since `found` was looked up."""
+    if found.trial is not None and found.exposes and _runs(tenant, found.trial):
         expose(tenant, found.trial, unit=str(building_id), arm=found.arm, met=building_id, where=WHERE, at=now)
+
+
+def _runs(tenant: Tenant, trial: Trial) -> bool:
+    return any((one.id, one.phase, one.plan.running) == (trial.id, trial.phase, True) for one in experiments.running_rankings(tenant.pk))
 
 
 def stale(tenant: Tenant, rows: QuerySet[Finding], now: datetime) -> QuerySet[Finding]:
@@ -94,7 +110,7 @@ def _by_model(tenant: Tenant, now: datetime) -> dict[UUID, list[str]]:
         arms = {pk: arm for arm, pk in trial.rows.items()}
         held = Assignment.objects.for_tenant(tenant).filter(experiment_id=trial.id, unit_type=trial.unit, bucket_version=trial.bucket_version)
         for unit, variant in held.values_list("unit_id", "variant_id"):
-            arm = decide(trial.plan, unit, {}, now, forced=trial.forced.get(unit, ""), sticky=arms.get(variant, "")).arm
+            arm = _still(trial, unit, arms.get(variant, ""), now)
             if arm in trial.models:
                 found.setdefault(trial.models[arm], []).append(unit)
     return found

@@ -1,6 +1,8 @@
 """Findings and what people made of them, as the triage's cases."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +19,21 @@ COLUMNS: Final = (
 )  # fmt: skip
 BRIEF: Final = tuple(name for name in COLUMNS if name not in ("margin", "required", "evidence", "missing"))
 # Programs may set states, too, but only a person's word is a disposition. People of trusted issuers have no account: their actor says who they are.
-BY_PEOPLE: Final = ~Q(actor__startswith="system") & ~Q(actor__startswith="key:")
+PROGRAMS: Final = ("system", "key:")
+ALL: Final = Q()
+BY_PEOPLE: Final = ~Q(actor__startswith=PROGRAMS[0]) & ~Q(actor__startswith=PROGRAMS[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A state that somebody gave a finding. `confirms` is None where it says nothing (open, reopened)."""
+
+    finding: UUID
+    building: UUID
+    state: str
+    confirms: bool | None
+    at: datetime
+    by_person: bool
 
 
 def cases(tenant: Tenant, rows: QuerySet[Finding] | None = None) -> list[Case]:
@@ -37,20 +53,27 @@ def brief(tenant: Tenant) -> list[Case]:
 
 def dispositions(tenant: Tenant, only: Any = None) -> dict[UUID, Disposition]:
     """Finding -> the last word that people said on it. A finding that was reopened by a person has none."""
-    waivers = dict(Waiver.objects.for_tenant(tenant).values_list("pk", "kind"))
-    notes = FindingNote.objects.for_tenant(tenant).filter(BY_PEOPLE, kind__in=("state", "waiver"))
-    notes = notes if only is None else notes.filter(finding__in=only)
     found: dict[UUID, Disposition] = {}
-    for finding, data, at in notes.order_by("at", "pk").values_list("finding_id", "data", "at").iterator(chunk_size=CHUNK):
-        state = state_of(data)
-        if not state:
-            continue
-        verdict = confirmed(state, waivers.get(_id(data.get("waiver")), ""))
-        if verdict is None:
-            found.pop(finding, None)
+    for word in words(tenant, only, BY_PEOPLE):
+        if word.confirms is None:
+            found.pop(word.finding, None)
         else:
-            found[finding] = Disposition(confirmed=verdict, at=at.timestamp())
+            found[word.finding] = Disposition(confirmed=word.confirms, at=word.at.timestamp())
     return found
+
+
+def words(tenant: Tenant, only: Any = None, whose: Q = ALL) -> Iterator[Word]:
+    """Every state that was given, oldest first."""
+    waivers = dict(Waiver.objects.for_tenant(tenant).values_list("pk", "kind"))
+    notes = FindingNote.objects.for_tenant(tenant).filter(whose, kind__in=("state", "waiver"))
+    notes = notes if only is None else notes.filter(finding__in=only)
+    columns = notes.order_by("at", "pk").values_list("finding_id", "finding__building_id", "data", "at", "actor")
+    for finding, building, data, at, actor in columns.iterator(chunk_size=CHUNK):
+        state = state_of(data)
+        if state:
+            confirms = confirmed(state, waivers.get(_id(data.get("waiver")), ""))
+            person = not actor.startswith(PROGRAMS)
+            yield Word(finding=finding, building=building, state=state, confirms=confirms, at=at, by_person=person)
 
 
 def state_of(data: Mapping[str, Any]) -> str:

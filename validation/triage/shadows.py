@@ -34,7 +34,8 @@ def follow(tenant: Tenant, buildings: Iterable[UUID]) -> None:
 def compare(tenant: Tenant, *, building_id: UUID) -> int:
     """The worker's part: how many models in the shadow were run, on the undecided findings of the building as they are now."""
     rows = Finding.objects.for_tenant(tenant).filter(building_id=building_id, resolved_seq=None, ml_score__isnull=False)
-    todo = list(rows.filter(state__in=(Finding.State.OPEN, Finding.State.REOPENED)).values_list("pk", "ml_model_version")[:MOST])
+    rows = rows.filter(state__in=(Finding.State.OPEN, Finding.State.REOPENED)).order_by("-ml_score", "pk")
+    todo = list(rows.values_list("pk", "ml_model_version")[:MOST])
     waiting = models.shadows(tenant.pk).get((champions.KIND, champions.SUBJECT), ())
     if len(todo) < 2 or not waiting:
         return 0

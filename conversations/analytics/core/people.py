@@ -111,6 +111,12 @@ def decisions(record: Record, programs: Mapping[str, Program], *, until: datetim
         yield Decision(place=place_of(programs, last), act=Act.GONE)
 
 
+def under_way(record: Record, until: datetime) -> bool:
+    """Whether more may come of it: somebody heard of after `until` may still answer, and a timer that is set will fire."""
+    last = end_of(record)
+    return bool(last.frames) and last.status is Status.WAITING and (bool(last.timers) or record.moments[-1].now > until)
+
+
 def end_of(record: Record) -> Snapshot:
     work = Work(Snapshot())
     for event in (event for moment in record.moments for event in moment.events):

@@ -21,6 +21,7 @@ from mcp_platform.orchestrator.core.asking import Question, Reply
 log = observability.logger(__name__)
 WAITS_SECONDS: Final = 600.0  # how long a question waits for its answer
 MOST_PARKED: Final = 500  # calls of this process
+MOST_OF_TENANT: Final = 100
 MOST_OF_ONE: Final = 20  # of one caller
 Work: TypeAlias = Callable[["Parked"], Coroutine[Any, Any, Done]]
 
@@ -48,8 +49,8 @@ class Parked:
 
     later = True
 
-    def __init__(self, owner: str, work: Work) -> None:
-        self.owner, self.key = owner, ""
+    def __init__(self, tenant: str, owner: str, work: Work) -> None:
+        self.tenant, self.owner, self.key = tenant, owner, ""
         self.tell: Tell | None = None
         self.question: Question | None = None
         self._asked: asyncio.Queue[tuple[Question, asyncio.Future[Reply]]] = asyncio.Queue()
@@ -59,11 +60,17 @@ class Parked:
 
     async def ask(self, question: Question) -> Reply:
         """By the server, on its way. Nothing is said where too many calls are parked."""
-        if len(_parked) >= MOST_PARKED or sum(one.owner == self.owner for one in _parked.values()) >= MOST_OF_ONE:
+        if not self._has_room():
             return asking.NOTHING
         waits: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._asked.put_nowait((question, waits))
         return await waits
+
+    def _has_room(self) -> bool:
+        """One caller does not take the places of their tenant, nor one tenant those of the others."""
+        others = list(_parked.values())
+        ours = [one.owner for one in others if one.tenant == self.tenant]
+        return len(others) < MOST_PARKED and len(ours) < MOST_OF_TENANT and ours.count(self.owner) < MOST_OF_ONE
 
     async def next(self) -> Done | Question:
         """How the call ends, or what is asked before that; who goes away before takes the call with them."""

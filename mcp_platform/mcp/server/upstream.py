@@ -55,7 +55,7 @@ def _begun(asked: Asked, entry: Entry, arguments: Mapping[str, Any], resumed: Re
 
         return await calling.perform(asked, entry, arguments, tell, person=person, resumed=resumed)
 
-    return Parked(_owner(asked), work)
+    return Parked(str(asked.tenant.pk), _owner(asked), work)
 
 
 def _owner(asked: Asked) -> str:

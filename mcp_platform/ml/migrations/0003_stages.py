@@ -26,9 +26,12 @@ class Migration(migrations.Migration):
             model_name="modelversion",
             name="returns_to",
             field=models.CharField(
-                blank=True, default="", help_text="Of a challenger: what it is again when its experiments have ended", max_length=10
+                blank=True,
+                db_default="",
+                default="",
+                help_text="Of a challenger: what it is again when its experiments have ended",
+                max_length=10,
             ),
-            preserve_default=False,
         ),
         migrations.CreateModel(
             name="ShadowReading",

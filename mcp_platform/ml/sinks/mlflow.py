@@ -59,18 +59,22 @@ def is_configured() -> bool:
 
 
 def tell(parcel: Parcel) -> Told:
-    """Raises RegistryRefused, and what outbound raises."""
-    run = _run(parcel)
-    version = _version(parcel, run)
-    _follow(parcel, run["info"]["run_id"], version)
-    return Told(run_id=run["info"]["run_id"], version=version)
+    """Raises RegistryRefused, also for answers that are no MLflow's, and what outbound raises."""
+    try:
+        run = _run(parcel)
+        version = _version(parcel, run)
+        _follow(parcel, run["info"]["run_id"], version)
+        return Told(run_id=run["info"]["run_id"], version=version)
+    except (LookupError, TypeError, AttributeError, ValueError) as fault:
+        raise RegistryRefused(f"{RegistryRefused.__doc__} Its answer is none of MLflow's: {fault!r}"[:300]) from fault
 
 
 def page_of(run_id: str, registered_as: str, version: str) -> str:
-    """Where a person finds it; "" for what has not been told."""
-    base = settings.MLFLOW_TRACKING_URI.rstrip("/")
-    if not (base.startswith("http") and run_id):
+    """Where a person finds it; "" for what has not been told. A name and a password in the address are the platform's, not the person's."""
+    parts = urlsplit(settings.MLFLOW_TRACKING_URI)
+    if not (parts.scheme.startswith("http") and run_id):
         return ""
+    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
     return f"{base}/#/models/{quote(registered_as, safe='')}/versions/{version}"
 
 

@@ -24,7 +24,7 @@ log = observability.logger(__name__)
 AT_ONCE: Final = 20
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
-CLAIMED: Final = timedelta(minutes=3)  # longer than all the requests of one model may take
+CLAIMED: Final = timedelta(minutes=10)  # longer than all the requests of one model may take: two dozen, each of mlflow.TIMEOUT_MS at most
 
 
 def is_exporting() -> bool:

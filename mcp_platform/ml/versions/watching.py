@@ -37,8 +37,8 @@ def is_watched(row: ModelVersion) -> bool:
 
 
 def measure(tenant: Tenant, *, model_id: UUID, again: bool = True, now: datetime | None = None) -> ModelReading | None:
-    """Today's reading; a second one of a day takes the place of the first, or (without `again`) is not taken. None when there is nothing to look at.
-    A job's work: it runs the model.
+    """Today's reading; a second one of a day takes the place of the first, or (without `again`) is not taken. None when there is nothing to look at,
+    or the model cannot be run: an empty reading says that it was tried today. A job's work: it runs the model.
 
     Raises ModelNotFound, NothingToMeasure.
     """
@@ -49,7 +49,12 @@ def measure(tenant: Tenant, *, model_id: UUID, again: bool = True, now: datetime
     now = now or timezone.now()
     if not again and ModelReading.objects.for_tenant(tenant).filter(model=row, day=now.date()).exists():
         return None
-    seen = known.watch.look(row)
+    try:
+        seen = known.watch.look(row)
+    except Exception:
+        log.exception("model_not_measured", model_id=str(model_id))
+        ModelReading.objects.get_or_create(tenant=tenant, model=row, day=now.date(), defaults={"count": 0, "counts": {}, "at": now})
+        return None
     values = {"count": seen.count if seen else 0, "counts": dict(seen.counts) if seen else {}, "at": now}
     reading: ModelReading = ModelReading.objects.update_or_create(tenant=tenant, model=row, day=now.date(), defaults=values)[0]
     log.info("model_measured", model_id=str(model_id), count=reading.count)

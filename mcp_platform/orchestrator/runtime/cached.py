@@ -1,6 +1,5 @@
 """Answers of servers through those that are kept. Of many who miss the same one at the same time one asks the server."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -52,7 +51,7 @@ async def read(directory: Directory, upstream: Upstream, asked: Asked, *, method
         if kept is None or not stale or fault.kind is not Kind.UNAVAILABLE:
             raise
         await _count(upstream, "stale")
-        return Read(value=kept.value, fetched_at=kept.fetched_at, cached=True, stale=True)
+        return replace(_kept(kept), stale=True)
 
 
 def _look(upstream: Upstream, asked: Asked, method: str, subject: str) -> store.Kept | None:
@@ -63,7 +62,7 @@ def _look(upstream: Upstream, asked: Asked, method: str, subject: str) -> store.
 
 
 def _kept(kept: store.Kept) -> Read:
-    return Read(value=kept.value, fetched_at=kept.fetched_at, cached=True)
+    return Read(value=kept.value, fetched_at=kept.fetched_at, audience=kept.audience, cached=True)
 
 
 async def _count(upstream: Upstream, what: str) -> None:
@@ -100,17 +99,9 @@ async def _fetched(directory: Directory, upstream: Upstream, asked: Asked, metho
     async def once(connection: Connection, left: float) -> tuple[Any, freshness.Hint]:
         return await connection.request(lambda client: fetch(client, subject), timeout=left)
 
-    try:
+    async with calls.recorded(directory, entry, tries):
         value, hint = await calls.made(directory, upstream, once, repeatable=True, timeout=upstream.timeout, tries=tries)
         entry.ended(ledger.Outcome.OK, attempts=tries.count, result_bytes=len(json.dumps(value)))
-    except PlatformError as fault:
-        entry.failed(fault, attempts=max(1, tries.count))
-        raise
-    except asyncio.CancelledError:
-        entry.ended(ledger.Outcome.CANCELLED, attempts=max(1, tries.count))
-        raise
-    finally:
-        await asyncio.shield(ledger.keep(entry, directory.policy))
     now = timezone.now()
     keeping = freshness.keeping(hint, actor=asked.actor, default_ttl=directory.policy.resource_cache_ttl, now=now)
     await rows.within(

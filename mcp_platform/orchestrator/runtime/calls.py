@@ -91,31 +91,22 @@ async def attended(
     tries = Tries()
     attending = Attended(person, upstream, tries) if person is not None else None
     until = time.monotonic() + (timeout or upstream.timeout)
+    async with recorded(directory, entry, tries):
+        try:
+            approved = await _approved(directory, upstream, tool, until)
+            once, repeatable = _calling(approved, arguments, progress, attending, resumed), drift.may_repeat(approved.definition)
+            result = await made(directory, upstream, once, repeatable=repeatable, timeout=until - time.monotonic(), tries=tries)
+            return _ended(upstream, tool, result, entry, tries)
+        finally:
+            if attending is not None:
+                attending.leave()
+
+
+@asynccontextmanager
+async def recorded(directory: Directory, entry: ledger.Entry, tries: Tries) -> AsyncIterator[None]:
+    """However the block ends, it is on disk behind it."""
     try:
-        approved = await _approved(directory, upstream, tool, until)
-
-        async def once(connection: Connection, left: float) -> "CallToolResult | InputRequiredResult":
-            _is_still(connection, approved)
-            seconds = left + (PATIENCE_SECONDS if attending is not None else 0)
-
-            async def ask(client: "Client") -> "CallToolResult | InputRequiredResult":
-                how: dict[str, Any] = {"read_timeout_seconds": seconds, "progress_callback": progress}
-                if attending is not None and attending.later:
-                    return await rounds.called(client, approved.name, arguments, resumed, how)
-                return await client.call_tool(approved.name, dict(arguments), **how)
-
-            return await connection.request(ask, timeout=seconds, person=attending)
-
-        repeatable = drift.may_repeat(approved.definition)
-        result = await made(directory, upstream, once, repeatable=repeatable, timeout=until - time.monotonic(), tries=tries)
-        wanted = rounds.wanted(upstream, tool, result)
-        if wanted is not None:
-            entry.ended(ledger.Outcome.OK, attempts=tries.count)
-            return wanted
-        answer = _answer(upstream, tool, result, entry)
-        outcome = ledger.Outcome.TOOL_ERROR if answer.is_error else ledger.Outcome.OK
-        entry.ended(outcome, result_bytes=_size(answer), attempts=tries.count)
-        return answer
+        yield
     except PlatformError as fault:
         entry.failed(fault, attempts=max(1, tries.count))
         raise
@@ -123,9 +114,36 @@ async def attended(
         entry.ended(ledger.Outcome.CANCELLED, attempts=max(1, tries.count))
         raise
     finally:
-        if attending is not None:
-            attending.leave()
         await asyncio.shield(ledger.keep(entry, directory.policy))
+
+
+def _calling(
+    approved: Approved, arguments: Mapping[str, Any], progress: Progress | None, attending: Attended | None, resumed: Resumed | None
+) -> Callable[[Connection, float], Awaitable["CallToolResult | InputRequiredResult"]]:
+    async def once(connection: Connection, left: float) -> "CallToolResult | InputRequiredResult":
+        _is_still(connection, approved)
+        seconds = left + (PATIENCE_SECONDS if attending is not None else 0)
+
+        async def ask(client: "Client") -> "CallToolResult | InputRequiredResult":
+            how: dict[str, Any] = {"read_timeout_seconds": seconds, "progress_callback": progress}
+            if attending is not None and attending.later:
+                return await rounds.called(client, approved.name, arguments, resumed, how)
+            return await client.call_tool(approved.name, dict(arguments), **how)
+
+        return await connection.request(ask, timeout=seconds, person=attending)
+
+    return once
+
+
+def _ended(upstream: Upstream, tool: str, result: "CallToolResult | InputRequiredResult", entry: ledger.Entry, tries: Tries) -> Answer | Wanted:
+    wanted = rounds.wanted(upstream, tool, result)
+    if wanted is not None:
+        entry.ended(ledger.Outcome.OK, attempts=tries.count)
+        return wanted
+    answer = _answer(upstream, tool, result, entry)
+    outcome = ledger.Outcome.TOOL_ERROR if answer.is_error else ledger.Outcome.OK
+    entry.ended(outcome, result_bytes=_size(answer), attempts=tries.count)
+    return answer
 
 
 async def made(
@@ -152,7 +170,11 @@ async def _place(upstream: Upstream, until: float) -> AsyncIterator[asyncio.Time
             async with asyncio.timeout(max(0.0, until - time.monotonic()) + SLACK) as limit:
                 yield limit
         except TimeoutError as late:
-            raise UpstreamTimedOut(f"{upstream.slug} did not answer in time.", server=upstream.slug) from late
+            raise _too_late(upstream) from late
+
+
+def _too_late(upstream: Upstream) -> UpstreamTimedOut:
+    return UpstreamTimedOut(f"{upstream.slug} did not answer in time.", server=upstream.slug)
 
 
 async def _repeated(
@@ -167,7 +189,7 @@ async def _repeated(
     while True:
         tries.count += 1
         try:
-            return await _once(directory, upstream, once, until)
+            return await _once(directory, upstream, once, until, tries)
         except faults.SessionLost as fault:
             lost += 1  # it was started anew: the next connection begins a session
             if lost > 1 or not ((repeatable and not tries.asked) or fault.details.get("sent") is False):
@@ -180,13 +202,17 @@ async def _repeated(
             await asyncio.sleep(wait)
 
 
-async def _once(directory: Directory, upstream: Upstream, once: Callable[[Connection, float], Awaitable[T]], until: float) -> T:
+async def _once(directory: Directory, upstream: Upstream, once: Callable[[Connection, float], Awaitable[T]], until: float, tries: Tries) -> T:
     connection = await contact.connected(directory, upstream)
     try:
         return await once(connection, max(0.1, until - time.monotonic()))
     except PlatformError as fault:
         if pool.health(fault) is False:
             await contact.doubt(connection, fault)
+        raise
+    except asyncio.CancelledError:
+        if tries.limit is not None and tries.limit.expired():  # its caller is still there: it is the server that is late
+            await contact.doubt(connection, _too_late(upstream))
         raise
 
 
