@@ -336,7 +336,7 @@ class Plant:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=400,
         )
         assert ran.returncode == 0, f"{arguments}: {ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
         return ran.stdout
