@@ -48,7 +48,7 @@ def _copy(sample: Turn) -> None:
 def _script(sample: Turn) -> str:
     conversation = "('00000000-0000-0000-0000-' || lpad(to_hex(:c::bigint), 12, '0'))::uuid"
     read = _fill(READ, iter(["'none-' || :m::text", conversation, _text(str(sample.tenant_id))]))
-    write = statement(False, False, True, False, False, False, False)
+    write = statement(False, False, True, *[False] * 6)  # events, and none of the other parts
     save = _fill(write, _values(sample, conversation)).replace("AND rev = -1", "AND rev >= 0")
     draws = f"\\set c random(1, {CONVERSATIONS})\n\\set m random(1, 2000000000)\n"
     return f"{draws}{_one_line(read)};\n{_one_line(save)};\n"

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from experiments import services
@@ -150,8 +151,8 @@ def _format(typed: str) -> str:
 def _json(typed: str) -> Any:
     try:
         return JsonField(required=False, initial=dict).clean(typed)
-    except Exception as refused:
-        raise ValueError(" ".join(getattr(refused, "messages", [str(refused)]))) from refused
+    except ValidationError as refused:
+        raise ValueError(" ".join(refused.messages)) from refused
 
 
 def _model(typed: str) -> Any:
