@@ -3,11 +3,12 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,22 @@ def sqlite_file() -> Path:
             for old in KEPT.glob("*.sqlite3"):
                 old.unlink()
             with tempfile.TemporaryDirectory(dir=KEPT) as state:
-                _migrate(STATE_DIR=state)
+                migrate(STATE_DIR=state)
                 (found,) = Path(state).glob("*.sqlite3")
                 found.rename(made)
+    return made
+
+
+def cluster(make: Callable[[Path], None]) -> Path:
+    """The files of a stopped PostgreSQL with a migrated database, to copy; `make` writes them to where they are asked for."""
+    made = KEPT / f"{_digest()}.cluster"
+    with _alone():
+        if not made.exists():
+            for old in KEPT.glob("*.cluster*"):
+                shutil.rmtree(old)
+            half = made.with_suffix(".cluster-half")
+            make(half)
+            half.rename(made)
     return made
 
 
@@ -76,12 +90,12 @@ def _postgresql_template() -> str:
             server.execute(f'DROP DATABASE IF EXISTS "{name}_half"')
             server.execute(f'CREATE DATABASE "{name}_half"')
             with tempfile.TemporaryDirectory(dir=KEPT) as state:
-                _migrate(STATE_DIR=state, DATABASE_URL=urlunsplit(address._replace(path=f"/{name}_half")))
+                migrate(STATE_DIR=state, DATABASE_URL=urlunsplit(address._replace(path=f"/{name}_half")))
             server.execute(f'ALTER DATABASE "{name}_half" RENAME TO "{name}"')
     return name
 
 
-def _migrate(**env: str) -> None:
+def migrate(**env: str) -> None:
     plain = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "POSTGRES_URI", "REDIS_URL"}}
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env={**plain, **env}, check=True, timeout=600)
 

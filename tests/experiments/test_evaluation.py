@@ -269,7 +269,7 @@ def test_what_was_said_is_not_kept_until_the_end(office: Tenant, plan: Experimen
         most = 0
 
         def report(self, done: int, total: int, phase: str = "") -> None:
-            self.most = max(self.most, sum(isinstance(one, Fact) for one in gc.get_objects()))
+            self.most = max(self.most, sum(type(one) is Fact for one in gc.get_objects()))
 
     made = services.prepare(office, key="brief", kind="simulation", by=None, conversations=60, learn_from=40, quiet_minutes=0)
     told = Weighing()

@@ -1,20 +1,22 @@
 """The plants: `scaled` (PostgreSQL, Redis, processes) and `embedded` (one process, SQLite). These tests use no database of the test process."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import ready
-from tests.faults.plant import Plant, Postgres, Redis, dismiss_the_reaper, folder
+from tests.faults.plant import PATIENCE, Plant, Postgres, Redis, dismiss_the_reaper, folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "faults" in item.path.parts:
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(300 * PATIENCE))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,16 +35,28 @@ def _nothing_is_left_behind() -> Iterator[None]:
     dismiss_the_reaper()
 
 
+def migrated_cluster(files: Path) -> None:
+    """Make a cluster with a migrated database and leave it at `files`."""
+    with folder() as made:
+        (made / "state").mkdir()
+        postgres = Postgres(made)
+        try:
+            ready.migrate(STATE_DIR=str(made / "state"), DATABASE_URL=postgres.url)
+            postgres.keep(files)
+        finally:
+            with suppress(subprocess.CalledProcessError):
+                postgres.stop("immediate")  # is refused when it has stopped
+
+
 @pytest.fixture(scope="session")
 def site() -> Iterator[Plant]:
     """One cluster and one Redis for all tests; each has a tenant of its own."""
     with folder() as made:
-        postgres = Postgres(made)
+        postgres = Postgres(made, like=ready.cluster(migrated_cluster))
         redis: Any = None
         try:
             redis = Redis(made)
             plant = Plant(made, postgres=postgres, redis=redis)
-            plant.manage("migrate", "-v0")
             yield plant
             plant.close()
         finally:

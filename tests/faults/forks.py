@@ -62,7 +62,7 @@ def _ask(tenant: UUID, key: str, units: int, now: datetime, file: Path, meet: An
         names = [f"u{number}" for number in range(start, start + BATCH)]
         # Both have looked before and found no row, so that every unit is a race of two inserts.
         assigning._absent.update({(trial.id, trial.bucket_version, unit): float("inf") for unit in names})
-        meet.wait(60)
+        meet.wait(240)
         with together():
             found |= {unit: assigning.arm_for(tenant, trial, unit, {}, now) for unit in names}
     file.write_text(json.dumps(found))
@@ -220,7 +220,7 @@ def _start_for_ever(tenant: UUID) -> None:
         time.sleep(0.005)
 
 
-def _until(found: Callable[[], bool], seconds: float = 60) -> None:
+def _until(found: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < end, "nothing happens"

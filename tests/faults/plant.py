@@ -28,6 +28,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Claims of a dead process are taken over after 3 s here, so that tests need not wait for half a minute.
 QUICK = {"TURN_LEASE_SECONDS": "3", "EFFECT_GRACE_SECONDS": "1", "CONTEXT_LOCK_TIMEOUT_MS": "800"}
+# How much slower a machine may be than the one for which the waits below were written. Nobody waits longer for what comes.
+PATIENCE = 4
 PLENTY = {"API_RATE_LIMIT": "1000000/minute", "TENANT_RATE_LIMIT": "1000000/minute", "ADDRESS_RATE_LIMIT": "100000/minute"}
 
 
@@ -45,13 +47,13 @@ def free_port() -> int:
 
 
 def until(found: Callable[[], T], *, seconds: float = 20, what: str = "") -> T:
-    """The first true value of `found`; AssertionError after `seconds`."""
-    end = time.monotonic() + seconds
+    """The first true value of `found`; AssertionError after `seconds` times PATIENCE."""
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = found()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s for {what or found}: {value!r}"
+        assert time.monotonic() < end, f"waited {seconds * PATIENCE} s for {what or found}: {value!r}"
         time.sleep(0.05)
 
 
@@ -82,7 +84,7 @@ for pid in {int(pid) for pid in started}:
         self._process.kill()
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(10 * PATIENCE)
 
 
 _reaper: Reaper | None = None
@@ -102,29 +104,37 @@ def dismiss_the_reaper() -> None:
 
 
 class Postgres:
-    """A cluster of its own, with a role that is no superuser: row-level security is in force."""
+    """A cluster of its own, with a role that is no superuser: row-level security is in force. `like`: the files of one to begin with."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, like: Path | None = None) -> None:
         self._bin = postgres_binaries()
         self._folder, self._data = folder, folder / "pg"
         self.port = free_port()
         self.url = f"postgresql://mcp:mcp@127.0.0.1:{self.port}/mcp"
         self._user = "postgres" if os.getuid() == 0 else None
+        if like is not None:
+            subprocess.run(["cp", "-a", like, self._data], check=True)
+            self.start()
+            return
         self._data.mkdir()
         if self._user:
             owner = pwd.getpwnam(self._user)
             os.chown(self._data, owner.pw_uid, owner.pw_gid)
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         self.start()
+        asking = [self._bin / "psql", "-qX", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c"]
         for statement in ("CREATE ROLE mcp LOGIN CREATEDB PASSWORD 'mcp'", "CREATE DATABASE mcp OWNER mcp"):
-            subprocess.run(
-                [self._bin / "psql", "-qX", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c", statement], check=True, timeout=30
-            )
+            subprocess.run([*asking, statement], check=True, timeout=30 * PATIENCE)
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self._data} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=150"
         self._run("pg_ctl", "-w", "-l", str(self._data / "log"), "-o", options, "start")
         noted(int((self._data / "postmaster.pid").read_text().split()[0]))
+
+    def keep(self, files: Path) -> None:
+        """Stop, and copy the files, owners and all."""
+        self.stop()
+        subprocess.run(["cp", "-a", self._data, files], check=True)
 
     def stop(self, mode: str = "fast") -> None:
         """`fast` ends every session and shuts down; `immediate` is a crash: recovery at the next start."""
@@ -133,7 +143,7 @@ class Postgres:
     def _run(self, tool: str, *arguments: str) -> None:
         command = [str(self._bin / tool), "-D", str(self._data), *arguments]
         with (self._folder / f"{tool}.log").open("ab") as log:
-            subprocess.run(command, check=True, timeout=60, stdout=log, stderr=log, user=self._user, cwd="/")
+            subprocess.run(command, check=True, timeout=60 * PATIENCE, stdout=log, stderr=log, user=self._user, cwd="/")
 
 
 def postgres_binaries() -> Path:
@@ -171,7 +181,7 @@ class Redis:
         """As a crash: nothing is saved, what was queued in it is gone."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(10 * PATIENCE)
             self._process = None
 
     def hang(self) -> None:
@@ -251,7 +261,7 @@ class Node:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(10 * PATIENCE)
 
     def terminate(self) -> None:
         """SIGTERM to the process itself, as an init system or an orchestrator sends it."""
@@ -261,7 +271,7 @@ class Node:
     def wait(self, seconds: float = 40) -> int:
         """The exit status."""
         assert self._process is not None
-        return self._process.wait(seconds)
+        return self._process.wait(seconds * PATIENCE)
 
     def children(self) -> list[int]:
         return [int(child) for task in Path(f"/proc/{self.pid}/task").glob("*/children") for child in task.read_text().split()]
@@ -336,7 +346,7 @@ class Plant:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=100 * PATIENCE,
         )
         assert ran.returncode == 0, f"{arguments}: {ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
         return ran.stdout

@@ -26,7 +26,7 @@ def ask(plant: Plant, question: str, **values: Any) -> Any:
     """What tests/faults/forks.py answers."""
     environment = plant.environment(LOG_LEVEL="ERROR")
     command = [sys.executable, "-m", "tests.faults.forks", question, json.dumps(values)]
-    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert ran.returncode == 0, ran.stderr[-4000:]
     return json.loads(ran.stdout.splitlines()[-1])
 

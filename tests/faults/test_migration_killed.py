@@ -33,7 +33,7 @@ def goes_on(plant: Plant) -> None:
     before = plant.ask("moved", tenant=office["tenant"])
     assert 0 < before["moves"] < COUNT, "it was killed in the midst"
     assert before["moves"] == before["versions"].count(2)
-    done = subprocess.run(command(office["plan"], "--json"), env=plant.environment(), cwd=ROOT, capture_output=True, timeout=150, check=True)
+    done = subprocess.run(command(office["plan"], "--json"), env=plant.environment(), cwd=ROOT, capture_output=True, timeout=600, check=True)
     result = json.loads(done.stdout)
     assert (result["migrated"], result["remaining"]) == (COUNT, 0)
     after = plant.ask("moved", tenant=office["tenant"])

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from standardwebhooks import Webhook
 
 from tests.faults.calls import Caller, meanwhile, together
@@ -125,7 +124,6 @@ def run(plant: Plant, addresses: list[str], nodes: list[Node], dice: random.Rand
         print(f"{len(kills)} kills {dict(Counter(kills))}: {judge(plant, office['tenant'], hooks)}")  # noqa: T201
 
 
-@pytest.mark.timeout(300)
 def test_relays_of_a_scaled_site_are_killed(scaled: Plant) -> None:
     webs = [scaled.web("web")]
     workers = [scaled.worker(name, OUTBOX_GRACE_SECONDS="1") for name in ("worker-1", "worker-2")]
@@ -134,7 +132,6 @@ def test_relays_of_a_scaled_site_are_killed(scaled: Plant) -> None:
     run(scaled, [node.address for node in webs], workers, random.Random(11), most=6)
 
 
-@pytest.mark.timeout(300)
 def test_the_relay_of_the_embedded_mode_is_killed(embedded: Plant) -> None:
     node = embedded.web(OUTBOX_GRACE_SECONDS="1")
     node.wait_until_ready()

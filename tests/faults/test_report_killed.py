@@ -1,13 +1,10 @@
 """Kill the worker in the midst of a report: it is finished after the restart, once."""
 
-import pytest
-
 from tests.faults.plant import Plant, until
 
 FINDINGS, FORMATS = 3_000, ["json", "pdf", "csv"]
 
 
-@pytest.mark.timeout(900)
 def test_a_report_whose_worker_is_killed_is_finished_once(scaled: Plant) -> None:
     asked = scaled.ask("long_report", findings=FINDINGS, formats=FORMATS)
 

@@ -26,9 +26,10 @@ from tests.platform.bad_input import (
     web_chats,
 )
 from tests.platform.bad_input.doors import Answer
-from tests.platform.bad_input.office import Office, committed, furnished, stored
+from tests.platform.bad_input.office import Office, committed, furnished
 from tests.platform.bad_input.row import Bad
 from tests.platform.bad_input.sockets import BadSocket
+from tests.platform.stored import stored
 
 ROOMS = (talk, access, http, flows, events, inbox, models, web_chats, metadata, oauth, reports, building, experiments, orchestrator)
 ROWS = [row for room in ROOMS for row in room.ROWS]

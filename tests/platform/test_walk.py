@@ -3,17 +3,18 @@
 The routes come from the resolver and the pages from the admin site, so a new one without an entry here fails.
 """
 
+import copy
 import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from typing import Any, TypeAlias, cast
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db import transaction
 from django.db.models import Model
 from django.test import Client
 from django.test.client import ClientHandler
@@ -59,8 +60,9 @@ from tests.metadata import walked as walked_metadata
 from tests.oauth import walked as walked_oauth
 from tests.orchestrator import walked as walked_orchestrator
 from tests.platform.bad_input import sockets
-from tests.platform.bad_input.office import Office, committed, stored
+from tests.platform.bad_input.office import Office, committed
 from tests.platform.bad_input.sockets import OPEN, BadSocket, End
+from tests.platform.stored import rolled_back, stored
 from tests.reports import walked as walked_reports
 from tests.validation import judged, walked_files, walked_models, walked_people, walked_rules, walked_runs, walked_triage
 from validation.models import TriageReading, ValidationRun
@@ -351,6 +353,8 @@ class World:
     ours: Tenant
     theirs: Tenant
     people: Mapping[str, User]
+    keys: Mapping[str, Mapping[str, str]]
+    cookies: Mapping[str, SimpleCookie]
     names: Mapping[str, Any]
     rows: Mapping[type[Model], Model]
 
@@ -457,14 +461,16 @@ def settled(db: None) -> World:
     rows |= oauth_rows
     rows |= walked_mcp.calls(ours)
     all_names, all_rows = rule_names | model_names | run_names | experiment_names | names, rows | experiment_rows | rule_rows | model_rows | run_rows
-    return World(ours=ours, theirs=theirs, people=people, names=all_names, rows=all_rows)
+    keys = {who: factories.bearer(ours, permissions.of_role(Role(who))) for who in ("owner", "viewer")}
+    keys["stranger"] = factories.bearer(theirs, permissions.of_role(Role.OWNER))
+    cookies = {who: _logged_in(person) for who, person in people.items()}
+    return World(ours=ours, theirs=theirs, people=people, keys=keys, cookies=cookies, names=all_names, rows=all_rows)
 
 
 @pytest.fixture
 def world(settled: World) -> Iterator[World]:
-    with transaction.atomic():
+    with rolled_back():
         yield settled
-        transaction.set_rollback(True)
 
 
 @functools.cache
@@ -480,14 +486,19 @@ def anonymous(**defaults: Any) -> Client:
 
 
 def by_key(world: World, who: str) -> Client:
-    tenant, role = (world.theirs, Role.OWNER) if who == "stranger" else (world.ours, Role(who))
-    return anonymous(headers=factories.bearer(tenant, permissions.of_role(role)))
+    return anonymous(headers=world.keys[who])
 
 
 def by_session(world: World, who: str) -> Client:
     client = anonymous()
-    client.force_login(world.people[who], backend="django.contrib.auth.backends.ModelBackend")
+    client.cookies = copy.deepcopy(world.cookies[who])
     return client
+
+
+def _logged_in(person: User) -> SimpleCookie:
+    client = anonymous()
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    return client.cookies
 
 
 walk = pytest.mark.parametrize("call", CALLS, ids=str)

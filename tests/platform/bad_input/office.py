@@ -1,17 +1,12 @@
-"""Two tenants in full use, who knocks at their doors with which credential, and a digest of everything that is stored."""
+"""Two tenants in full use, who knocks at their doors with which credential."""
 
-import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
 from django.core.management import call_command
-from django.db import connection
-from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
 
@@ -25,7 +20,7 @@ from mcp_platform import pool
 from mcp_platform.orchestrator import services as orchestrator
 from mcp_platform.tenancy import scope
 from mcp_platform.tenancy import services as tenancy
-from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant, TenantModel
+from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant
 from mcp_platform.tenancy.permissions import ALL
 from tests import factories
 from tests.conversations.scenes import ECHO, PERMIT
@@ -200,29 +195,3 @@ def _credentials(tenant: Tenant, neighbour: Tenant, issuer: Issuer) -> dict[str,
 def _ended(token: str, **how: Any) -> str:
     ApiKey.objects.filter(prefix=token.split("_")[1]).update(**how)
     return token
-
-
-NOTED = {("tenancy.ApiKey", "last_used_at")}  # a key that is shown may be noted as used: not a consequence of what was asked
-FIXED = {"auth", "contenttypes"}
-
-
-def stored(tenant: Tenant | None = None) -> dict[str, tuple[int, str]]:
-    """Of every table, or of every table of tenants: how many rows there are (of this tenant), and a digest of all their values."""
-    kept = [model for model in apps.get_models() if model._meta.app_label not in FIXED and (tenant is None or issubclass(model, TenantModel))]
-    whose = [Tenant._meta.pk.get_db_prep_value(tenant.pk, connection)] if tenant else []
-    with connection.cursor() as cursor:
-        return {model._meta.label: _digest(cursor, _question(model, tenant is not None), whose) for model in kept}
-
-
-@functools.cache
-def _question(model: type[Model], of_a_tenant: bool) -> str:
-    """Plain SQL: to let Django write it anew for each of the tables takes ten times as long as the answer."""
-    quote = connection.ops.quote_name
-    columns = [quote(str(field.column)) for field in model._meta.concrete_fields if (model._meta.label, field.attname) not in NOTED]
-    return f"SELECT {', '.join(columns)} FROM {quote(model._meta.db_table)}" + (" WHERE tenant_id = %s" if of_a_tenant else "")
-
-
-def _digest(cursor: Any, question: str, whose: list[Any]) -> tuple[int, str]:
-    cursor.execute(question, whose)
-    rows = sorted(map(repr, cursor.fetchall()))
-    return len(rows), hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()[:12]
