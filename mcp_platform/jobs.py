@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 from celery import Task, bootsteps, current_task, shared_task
 from django.conf import settings
 from django.core.cache import cache
-from django.db import OperationalError, close_old_connections, connection, transaction
+from django.db import OperationalError, close_old_connections, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 
-from mcp_platform import observability
+from mcp_platform import observability, pool
 from mcp_platform.celery import app  # named, not celery's current_app: without this import that is an app that dials localhost
 from mcp_platform.db.busy import is_busy
 from mcp_platform.tenancy import scope
@@ -114,8 +114,7 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
                     raise
                 log.info("job_postponed", fault=repr(fault))
             finally:
-                if not connection.in_atomic_block:  # not when a task is called like a function
-                    close_old_connections()  # the threads of a worker outlive their jobs, and the pool has few connections
+                pool.give_back()  # the threads of a worker outlive their jobs, and the pool has few connections
 
     def _kills_its_workers(self) -> bool:
         """Whether this job was handed over three times by workers that died of it. Then it is dropped: the broker would hand it over for ever.

@@ -46,6 +46,13 @@ def _run(work: Callable[[], T]) -> T:
         raise
 
 
+def give_back() -> None:
+    """Of a thread that stays, after its work: PostgreSQL's connection goes back to the pool; SQLite's stays open, for there are enough of them,
+    and to open one takes longer than most of the work. Not inside a transaction."""
+    if not connection.in_atomic_block and (connection.vendor != "sqlite" or connection.errors_occurred):
+        connection.close()
+
+
 def close_connections() -> None:
     """Give every thread's connection back; for tests, which drop their database."""
     if not _threads.cache_info().currsize:

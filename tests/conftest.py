@@ -1,5 +1,6 @@
 """What every test gets: fresh caches, the platform scope, and servers only where they are there."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ PURE = (
     *("rehearsal", "reports", "validation"),
 )
 OTHERS = ("test_conformance", "test_real_servers")  # what suites and servers of others say does not depend on the database
+OWN = ("test_composition", "test_redis_urls")  # processes and servers of their own, in an environment of their own
 # Whether a role may do it is decided before rows are read.
 ROLES = (
     "test_a_viewer_may_look",
@@ -75,9 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `servers` need PostgreSQL and Redis; `./run test` runs them a second time with both, CI insists on it."""
     if config.getoption("--second-pass"):
-        repeated = [item for item in items if _has_passed_before(item)]
-        config.hook.pytest_deselected(items=repeated)
-        items[:] = [item for item in items if item not in set(repeated)]
+        repeated = {item for item in items if _has_passed_before(item)}
+        config.hook.pytest_deselected(items=list(repeated))
+        items[:] = [item for item in items if item not in repeated]
     if settings.DATABASE_URL and settings.REDIS_URL:
         return
     skip = pytest.mark.skip(reason="needs PostgreSQL and Redis: set TEST_DATABASE_URL and TEST_REDIS_URL for ./run test")
@@ -86,8 +88,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all modules are there to stay: the collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def _has_passed_before(item: pytest.Item) -> bool:
-    by_name = _part_of(item) in SAME or item.path.stem in OTHERS or getattr(item, "originalname", "") in ROLES
+    by_name = _part_of(item) in SAME or item.path.stem in (*OTHERS, *OWN) or getattr(item, "originalname", "") in ROLES
     return by_name or _is_pure(item) or _comes_by_session(item)
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from mcp_platform import observability, rest, toolkit
+from mcp_platform.db.together import Together
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.mcp import threads
 from mcp_platform.mcp.asking import Asked
@@ -261,7 +262,14 @@ async def record(
         correlation_id=asked.correlation_id[:80],
     )
     if changes or not ledger.note(row):
-        await threads.at(threads.Pool.ROWS, functools.partial(write, row))
+        await _rows.add(row)
+
+
+async def _stored(_kind: object, rows: list[Call]) -> None:
+    await threads.at(threads.Pool.ROWS, functools.partial(write, *rows))
+
+
+_rows = Together(_stored)
 
 
 def _storable(text: str, longest: int) -> str:

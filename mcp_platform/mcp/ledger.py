@@ -9,9 +9,9 @@ import threading
 import time
 from contextlib import suppress
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError
 
-from mcp_platform import observability
+from mcp_platform import observability, pool
 from mcp_platform.mcp.models import Call
 from mcp_platform.tenancy import scope
 
@@ -61,7 +61,7 @@ class Ledger:
                     calls.append(self._waiting.get_nowait())
             try:
                 write(*calls)
-                connection.close()
+                pool.give_back()
             except Exception:  # nothing may end the only thread that writes
                 log.exception("mcp_ledger_failed", rows=len(calls))
             for _ in calls:
@@ -70,7 +70,6 @@ class Ledger:
 
 def write(*calls: Call) -> None:
     """A row that cannot be written must not cost its caller the answer: it is in the log then. Nor must it cost the others theirs."""
-    close_old_connections()
     try:
         with scope.platform_scope():
             Call.objects.bulk_create(calls)

@@ -15,7 +15,8 @@ from enum import Enum
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import connection
+
+from mcp_platform import pool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,8 +76,7 @@ def _released(what: Callable[[], T]) -> T:
     try:
         return what()
     finally:
-        if not connection.in_atomic_block:
-            connection.close()
+        pool.give_back()
 
 
 def _give_back(loop: asyncio.AbstractEventLoop, turn: asyncio.Semaphore, _done: "Future[T]") -> None:

@@ -122,7 +122,7 @@ class Postgres:
             os.chown(self._data, owner.pw_uid, owner.pw_gid)
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         self.start()
-        asking = [self._bin / "psql", "-qX", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c"]
+        asking = [str(self._bin / "psql"), "-qX", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c"]
         for statement in ("CREATE ROLE mcp LOGIN CREATEDB PASSWORD 'mcp'", "CREATE DATABASE mcp OWNER mcp"):
             subprocess.run([*asking, statement], check=True, timeout=30 * PATIENCE)
 
@@ -309,6 +309,7 @@ class Plant:
             "PYTHONUNBUFFERED": "1",
             **PLENTY,
             **QUICK,
+            **{name: value for name, value in os.environ.items() if name == "PYTHONPYCACHEPREFIX"},
         }
         if self.postgres is not None and self.redis is not None:
             found.update(DATABASE_URL=self.postgres.url, REDIS_URL=self.redis.url, WEB_PROCESSES="2", POSTGRES_POOL_SIZE="6")

@@ -40,6 +40,15 @@ def digest(cases: Iterable[Case]) -> str:
 
 def learn(cases: Sequence[Case], *, champion: Forest | None = None, told: Told = lambda *_: None) -> Learned:
     """`cases`: every finding of the tenant; those without a disposition only count as seen. Raises TooLittle."""
+    import sklearn.ensemble  # noqa: F401  # loaded first: only libraries that are there can be limited
+    from threadpoolctl import threadpool_limits
+
+    # One thread: those of OpenMP wait for each other by computing, so that beside other work several take five times as long as one.
+    with threadpool_limits(limits=1):
+        return _learn(cases, champion, told)
+
+
+def _learn(cases: Sequence[Case], champion: Forest | None, told: Told) -> Learned:
     parts = split(cases)
     _enough(parts)
     told(0, TREES, "gathering")

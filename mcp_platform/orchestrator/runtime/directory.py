@@ -1,4 +1,4 @@
-"""The servers of a tenant, their approved tools and how they are used, as every call needs them: read from rows, believed for a second."""
+"""The servers of a tenant, their approved tools and how they are used, as every call needs them: read from rows, believed for a moment."""
 
 import hashlib
 import threading
@@ -70,9 +70,18 @@ _lock = threading.Lock()
 
 async def of(tenant_id: UUID, *, fresh: bool = False) -> Directory:
     found = _known.get(tenant_id)
-    if found is not None and not fresh and time.monotonic() - found[0] < BELIEVED_SECONDS:
-        return found[1]
+    if found is not None and not fresh:
+        if time.monotonic() - found[0] < BELIEVED_SECONDS:
+            return found[1]
+        _extend(tenant_id, found)
     return await rows.within(tenant_id, lambda: load(tenant_id))
+
+
+def _extend(tenant_id: UUID, found: tuple[float, Directory]) -> None:
+    """One reads it anew, and those who come meanwhile go by what is known."""
+    with _lock:
+        if _known.get(tenant_id) is found:
+            _known[tenant_id] = (time.monotonic(), found[1])
 
 
 def load(tenant_id: UUID) -> Directory:

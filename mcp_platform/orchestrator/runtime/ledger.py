@@ -1,17 +1,15 @@
 """The record of every request to a server, on disk before its caller gets the answer. Records that come at the same time are written together."""
 
-import asyncio
 import hashlib
 import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from django.utils import timezone
 
 from mcp_platform import observability
+from mcp_platform.db.together import Together
 from mcp_platform.errors import Kind, PlatformError
 from mcp_platform.orchestrator.core.types import Asked, Policy, Upstream
 from mcp_platform.orchestrator.core.words import clean
@@ -22,7 +20,6 @@ from mcp_platform.tenancy import scope
 
 log = observability.logger("mcp_platform.orchestrator.calls")
 Outcome = ServerCall.Outcome
-AT_ONCE: Final = 200
 
 
 class Entry:
@@ -72,53 +69,22 @@ async def keep(entry: Entry, policy: Policy) -> None:
     """Returns when it is stored. What cannot be stored is in the log, whole: the request has happened, and its answer is not lost for that."""
     _measure(entry.row)
     _log(entry.row, policy)
-    writer = _writers.get(asyncio.get_running_loop())
-    if writer is None:
-        writer = _writers[asyncio.get_running_loop()] = _Writer()
-    await writer.add(entry.row)
+    await _rows.add(entry.row, kind=entry.row.tenant_id)
 
 
-class _Writer:
-    """While one statement is under way the next records gather; then they go together. A single caller waits for its own insert only."""
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[ServerCall, asyncio.Future[None]]] = []
-        self._writing: asyncio.Task[None] | None = None
-
-    async def add(self, row: ServerCall) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, done))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
-        await asyncio.shield(done)
-
-    async def _write(self) -> None:
-        try:
-            while self._waiting:
-                tenant_id = self._waiting[0][0].tenant_id
-                batch = [one for one in self._waiting if one[0].tenant_id == tenant_id][:AT_ONCE]
-                taken = {id(row) for row, _ in batch}
-                self._waiting = [one for one in self._waiting if id(one[0]) not in taken]
-                await self._store(tenant_id, [row for row, _ in batch])
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
-        finally:
-            self._writing = None
-
-    async def _store(self, tenant_id: UUID, batch: list[ServerCall]) -> None:
-        """Together; when that fails one by one, so that a row that cannot be stored takes no other with it."""
-        try:
-            await rows.within(tenant_id, lambda: ServerCall.objects.bulk_create(batch))
-        except Exception as fault:  # noqa: BLE001  the request has happened
-            if len(batch) == 1:
-                log.error("server_call_not_stored", fault=repr(fault), **_facts(batch[0]))
-                return
-            for row in batch:
-                await self._store(tenant_id, [row])
+async def _store(tenant_id: Any, batch: list[ServerCall]) -> None:
+    """Together; when that fails one by one, so that a row that cannot be stored takes no other with it."""
+    try:
+        await rows.within(tenant_id, lambda: ServerCall.objects.bulk_create(batch))
+    except Exception as fault:  # noqa: BLE001  the request has happened
+        if len(batch) == 1:
+            log.error("server_call_not_stored", fault=repr(fault), **_facts(batch[0]))
+            return
+        for row in batch:
+            await _store(tenant_id, [row])
 
 
-_writers: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer]" = WeakKeyDictionary()
+_rows = Together(_store)
 _LEVELS: Final[Mapping[str, int]] = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 
 

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import close_old_connections, connection
+from django.db import connection
 
+from mcp_platform import pool
 from mcp_platform.tenancy import scope
 
 T = TypeVar("T")
@@ -29,8 +30,7 @@ def _run(tenant_id: UUID, work: Callable[[], T]) -> T:
         with scope.tenant_scope(tenant_id):
             return work()
     finally:
-        if not connection.in_atomic_block:
-            close_old_connections()
+        pool.give_back()
 
 
 def _executor() -> ThreadPoolExecutor:

@@ -88,14 +88,20 @@ def recall(tenant: Tenant | UUID, slug: str | None) -> Offer | None:
 
 
 def remember(tenant: Tenant | UUID, slug: str | None) -> Offer:
-    """Read now, and believed for a few seconds. Raises VirtualServerNotFound."""
-    at = time.monotonic()  # before the read: what changes meanwhile is seen that much sooner
-    found = offer(tenant, slug)
-    with _lock:
-        if len(_known) >= KEPT:
-            _known.clear()
-        _known[_key(tenant, slug)] = (at, found)
-    return found
+    """Read now, and believed for a few seconds; of many who come at once one reads. Raises VirtualServerNotFound."""
+    key = _key(tenant, slug)
+    before = _known.get(key)
+    with _reading[hash(key) % len(_reading)]:
+        meanwhile = _known.get(key)
+        if meanwhile is not None and meanwhile is not before:
+            return meanwhile[1]
+        at = time.monotonic()  # before the read: what changes meanwhile is seen that much sooner
+        found = offer(tenant, slug)
+        with _lock:
+            if len(_known) >= KEPT:
+                _known.clear()
+            _known[key] = (at, found)
+        return found
 
 
 def changed(tenant: Tenant | UUID) -> None:
@@ -126,6 +132,7 @@ def address_of(row: VirtualServer) -> str:
 
 _known: dict[tuple[str, str], tuple[float, Offer]] = {}
 _lock = threading.Lock()
+_reading = tuple(threading.Lock() for _ in range(16))
 
 
 def _key(tenant: Tenant | UUID, slug: str | None) -> tuple[str, str]:
