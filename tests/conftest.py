@@ -96,7 +96,7 @@ def pytest_collection_finish() -> None:
 
 def _has_passed_before(item: pytest.Item) -> bool:
     by_name = _part_of(item) in SAME or item.path.stem in (*OTHERS, *OWN) or getattr(item, "originalname", "") in ROLES
-    return by_name or _is_pure(item) or _comes_by_session(item)
+    return by_name or _is_pure(item) or _comes_by_session(item) or _is_one_of_many(item)
 
 
 def _part_of(item: pytest.Item) -> str:
@@ -110,6 +110,12 @@ def _is_pure(item: pytest.Item) -> bool:
 def _comes_by_session(item: pytest.Item) -> bool:
     """The walk through all doors enters each by key and by session; who somebody is found to be does not depend on the database."""
     return getattr(getattr(item, "callspec", None), "params", {}).get("enter") is not None and "by_session" in item.name
+
+
+def _is_one_of_many(item: pytest.Item) -> bool:
+    """Refusals through the second kind of server, and most of the random edits."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return ("asgi" in item.name.rsplit("-", 1)[-1] and "door" in params) or (item.path.stem == "test_live_oracle" and params.get("seed", 0) >= 5)
 
 
 def _uses_the_database(item: pytest.Item) -> bool:

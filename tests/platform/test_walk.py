@@ -62,7 +62,7 @@ from tests.orchestrator import walked as walked_orchestrator
 from tests.platform.bad_input import sockets
 from tests.platform.bad_input.office import Office, committed
 from tests.platform.bad_input.sockets import OPEN, BadSocket, End
-from tests.platform.stored import rolled_back, stored
+from tests.platform.stored import Digests, rolled_back, stored
 from tests.reports import walked as walked_reports
 from tests.validation import judged, walked_files, walked_models, walked_people, walked_rules, walked_runs, walked_triage
 from validation.models import TriageReading, ValidationRun
@@ -355,6 +355,8 @@ class World:
     people: Mapping[str, User]
     keys: Mapping[str, Mapping[str, str]]
     cookies: Mapping[str, SimpleCookie]
+    before: Digests
+    before_all: Digests
     names: Mapping[str, Any]
     rows: Mapping[type[Model], Model]
 
@@ -464,7 +466,10 @@ def settled(db: None) -> World:
     keys = {who: factories.bearer(ours, permissions.of_role(Role(who))) for who in ("owner", "viewer")}
     keys["stranger"] = factories.bearer(theirs, permissions.of_role(Role.OWNER))
     cookies = {who: _logged_in(person) for who, person in people.items()}
-    return World(ours=ours, theirs=theirs, people=people, keys=keys, cookies=cookies, names=all_names, rows=all_rows)
+    before, before_all = stored(ours), stored()
+    return World(
+        ours=ours, theirs=theirs, people=people, keys=keys, cookies=cookies, names=all_names, rows=all_rows, before=before, before_all=before_all
+    )
 
 
 @pytest.fixture
@@ -517,8 +522,7 @@ def test_the_owner_may(call: Call, enter: Doors, world: World) -> None:
 @walk
 @doors
 def test_a_viewer_may_look(call: Call, enter: Doors, world: World) -> None:
-    client = enter(world, "viewer")
-    before = stored(world.ours)
+    client, before = enter(world, "viewer"), world.before
     answer = call.send(client, world.names)
     if enter is by_session and call.call in HOT:
         assert answer.status_code == 401
@@ -534,7 +538,7 @@ def test_a_viewer_may_look(call: Call, enter: Doors, world: World) -> None:
 @walk
 @doors
 def test_a_stranger_finds_nothing(call: Call, enter: Doors, world: World) -> None:
-    before, client = stored(world.ours), enter(world, "stranger")
+    before, client = world.before, enter(world, "stranger")
     answer = call.send(client, world.names)
     assert answer.status_code == (401 if enter is by_session and call.call in HOT else call.stranger), answer.content
     if call.stranger != 404:  # a refusal may repeat the name that was asked for
@@ -544,7 +548,7 @@ def test_a_stranger_finds_nothing(call: Call, enter: Doors, world: World) -> Non
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.call not in walked_reports.PUBLIC], ids=str)
 def test_anonymous_is_asked_who_it_is(call: Call, world: World) -> None:
-    before = stored()
+    before = world.before_all
     answer = call.send(anonymous(), world.names)
     assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -577,7 +581,7 @@ def test_another_tenant_cannot_be_chosen(world: World) -> None:
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.call in walked_reports.PUBLIC], ids=str)
 def test_a_public_door_tells_anonymous_no_names(call: Call, world: World) -> None:
-    before = stored()
+    before = world.before_all
     answer = call.send(anonymous(), world.names)
     assert answer.status_code == call.ok
     assert OURS.encode() not in answer.content
@@ -586,7 +590,7 @@ def test_a_public_door_tells_anonymous_no_names(call: Call, world: World) -> Non
 
 @pytest.mark.parametrize("door", ["POST /api/v1/verify/nobody", "GET /verify/nobody", "POST /verify/nobody", "GET /reports/file/nobody"])
 def test_a_guessed_token_opens_nothing(door: str, world: World) -> None:
-    before, (method, path) = stored(), door.split(" ")
+    before, (method, path) = world.before_all, door.split(" ")
     answer = anonymous().generic(method, path, b"{}", content_type="application/json")
     assert answer.status_code == (403 if "/file/" in path else 404)
     assert OURS.encode() not in answer.content
@@ -623,7 +627,7 @@ def test_lists_show_strangers_no_row_of_ours(page: Any, world: World) -> None:
 @pytest.mark.parametrize("page", LISTS, ids=lambda page: page.opts.label)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_rows_of_ours_are_not_there_for_strangers(page: Any, method: str, world: World) -> None:
-    client, before = by_session(world, "stranger"), stored(world.ours)
+    client, before = by_session(world, "stranger"), world.before
     for address in _addresses(page, world):
         answer = client.generic(method, address)
         if answer.status_code == 302:  # back to the page of the row, which is not there
@@ -635,7 +639,7 @@ def test_rows_of_ours_are_not_there_for_strangers(page: Any, method: str, world:
 
 @pytest.mark.parametrize("page", LISTS, ids=lambda page: page.opts.label)
 def test_viewers_change_nothing_in_the_admin(page: Any, world: World) -> None:
-    client, before = by_session(world, "viewer"), stored(world.ours)
+    client, before = by_session(world, "viewer"), world.before
     for address in _addresses(page, world):
         assert client.post(address, {"name": "mine", "post": "yes"}).status_code < 500, address
         assert stored(world.ours) == before, address
@@ -674,7 +678,7 @@ def test_strangers_cannot_switch_to_our_tenant(world: World) -> None:
 
 
 def test_strangers_cannot_try_our_flows(world: World) -> None:
-    client, before = by_session(world, "stranger"), stored(world.ours)
+    client, before = by_session(world, "stranger"), world.before
     answer = client.post(f"/admin/{TRY}start/", {"tenant": "ours-office", "flow": "ours-flow", "flow_id": "ours-flow"})
     assert OURS.encode() not in answer.content
     assert stored(world.ours) == before
