@@ -49,8 +49,14 @@ def _run(work: Callable[[], T]) -> T:
 def give_back() -> None:
     """Of a thread that stays, after its work: PostgreSQL's connection goes back to the pool; SQLite's stays open, for there are enough of them,
     and to open one takes longer than most of the work. Not inside a transaction."""
-    if not connection.in_atomic_block and (connection.vendor != "sqlite" or connection.errors_occurred):
+    if not connection.in_atomic_block and not _may_stay():
         connection.close()
+
+
+def _may_stay() -> bool:
+    """SQLite's, in good order: a transaction that something has left open would keep the lock from every writer."""
+    held = connection.connection
+    return connection.vendor == "sqlite" and not connection.errors_occurred and (held is None or not held.in_transaction)
 
 
 def close_connections() -> None:

@@ -79,7 +79,7 @@ def _database(url: str) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": CONTEXT_LOCK_TIMEOUT_MS / 1000,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; PRAGMA foreign_keys=ON;",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000; PRAGMA foreign_keys=ON;",
             },
             # A file, not memory: tests run servers in other threads and processes.
             "TEST": {"NAME": str(STATE_DIR / "test.sqlite3")},

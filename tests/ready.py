@@ -66,13 +66,13 @@ def sqlite_file() -> Path:
     return made
 
 
-def cluster(make: Callable[[Path], None]) -> Path:
-    """The files of a stopped PostgreSQL with a migrated database, to copy; `make` writes them to where they are asked for."""
-    made = KEPT / f"{_digest()}.cluster"
+def cluster(version: str, make: Callable[[Path], None]) -> Path:
+    """The files of a stopped PostgreSQL of this version with a migrated database, to copy; `make` writes them to where they are asked for."""
+    made = KEPT / f"{_digest()}-{version}-{os.getuid()}.cluster"
     with _alone():
         if not made.exists():
             for old in KEPT.glob("*.cluster*"):
-                shutil.rmtree(old)
+                shutil.rmtree(old, ignore_errors=True)
             half = made.with_suffix(".cluster-half")
             make(half)
             half.rename(made)

@@ -4,6 +4,7 @@ While one statement is under way the next rows gather. A single caller waits for
 """
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -38,7 +39,7 @@ class _Queue(Generic[Row]):
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((kind, row, stored))
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
+            self._writing = asyncio.create_task(self._write(), context=contextvars.Context())  # of no caller
         await asyncio.shield(stored)
 
     async def _write(self) -> None:
@@ -51,6 +52,9 @@ class _Queue(Generic[Row]):
                 await self._end(kind, batch)
         finally:
             self._writing = None
+            left, self._waiting = self._waiting, []
+            for _, _, stored in left:  # the process ends, and nobody will store them
+                stored.cancel()
 
     async def _end(self, kind: Hashable, batch: list[tuple[Hashable, Row, asyncio.Future[None]]]) -> None:
         fault: Exception | None = None
@@ -58,6 +62,10 @@ class _Queue(Generic[Row]):
             await self._store(kind, [row for _, row, _ in batch])
         except Exception as raised:  # noqa: BLE001  it is each caller's, whatever it is
             fault = raised
+        except BaseException:
+            for _, _, stored in batch:
+                stored.cancel()
+            raise
         for _, _, stored in batch:
             if stored.done():
                 continue

@@ -79,7 +79,15 @@ def write(*calls: Call) -> None:
                 write(call)
             return
         for call in calls:
-            log.error("mcp_call_unrecorded", fault=repr(fault), tenant_id=str(call.tenant_id), name=call.name, actor=call.actor, outcome=call.outcome)
+            log.error(
+                "mcp_call_unrecorded",
+                fault=repr(fault),
+                tenant_id=str(call.tenant_id),
+                name=call.name,
+                actor=call.actor,
+                outcome=call.outcome,
+                correlation_id=call.correlation_id,
+            )
 
 
 ledger = Ledger()

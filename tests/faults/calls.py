@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
+from tests.faults.plant import PATIENCE
+
 T = TypeVar("T")
 Json = dict[str, Any]
 LOST = 0  # no answer at all: refused, cut off, or too late
@@ -74,12 +76,12 @@ class Caller:
 
     def until_answered(self, path: str, body: Json, *, seconds: float = 60) -> tuple[int, Json]:
         """The same message again, until it has an answer that is not "try again"."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while True:
             status, found = self.post(path, body)
             if status not in (LOST, 202, 429) and status < 500:
                 return status, found
-            assert time.monotonic() < end, f"no answer within {seconds} s: {status} {found}"
+            assert time.monotonic() < end, f"no answer within {seconds * PATIENCE} s: {status} {found}"
             time.sleep(0.05 if status == LOST else 0.2)
 
     def start(self, flow_id: str, **more: Any) -> str:
@@ -115,7 +117,7 @@ def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
             yield
         finally:
             stop.set()
-        running.result(60)
+        running.result(60 * PATIENCE)
 
 
 class CountingRegister(ThreadingHTTPServer):

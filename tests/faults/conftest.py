@@ -1,5 +1,6 @@
 """The plants: `scaled` (PostgreSQL, Redis, processes) and `embedded` (one process, SQLite). These tests use no database of the test process."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import ready
-from tests.faults.plant import PATIENCE, Plant, Postgres, Redis, dismiss_the_reaper, folder
+from tests.faults.plant import PATIENCE, Plant, Postgres, Redis, dismiss_the_reaper, folder, postgres_binaries
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +42,7 @@ def migrated_cluster(files: Path) -> None:
         (made / "state").mkdir()
         postgres = Postgres(made)
         try:
-            ready.migrate(STATE_DIR=str(made / "state"), DATABASE_URL=postgres.url)
+            ready.migrate(STATE_DIR=str(made / "state"), DATABASE_URL=postgres.url, ENV_FILE=os.devnull)
             postgres.keep(files)
         finally:
             with suppress(subprocess.CalledProcessError):
@@ -52,7 +53,7 @@ def migrated_cluster(files: Path) -> None:
 def site() -> Iterator[Plant]:
     """One cluster and one Redis for all tests; each has a tenant of its own."""
     with folder() as made:
-        postgres = Postgres(made, like=ready.cluster(migrated_cluster))
+        postgres = Postgres(made, like=ready.cluster(postgres_binaries().parent.name, migrated_cluster))
         redis: Any = None
         try:
             redis = Redis(made)

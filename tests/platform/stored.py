@@ -31,10 +31,14 @@ def stored(tenant: Tenant | None = None) -> Digests:
 @contextmanager
 def rolled_back() -> Iterator[None]:
     """Everything that the block writes is gone behind it."""
-    before = _known.now()
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
+    try:
+        with transaction.atomic():
+            before = _known.now()
+            yield
+            transaction.set_rollback(True)
+    except BaseException:
+        _known.forget()
+        raise
     _known.again(before)
 
 
@@ -50,6 +54,9 @@ class _Known:
         if mark is None or mark != self._mark:
             self._digests, self._mark = {}, mark
         return self._digests
+
+    def forget(self) -> None:
+        self._digests, self._mark = {}, None
 
     def again(self, digests: dict[UUID | None, Digests]) -> None:
         self._digests, self._mark = digests, _mark()

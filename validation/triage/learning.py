@@ -44,7 +44,7 @@ def learn(cases: Sequence[Case], *, champion: Forest | None = None, told: Told =
     from threadpoolctl import threadpool_limits
 
     # One thread: those of OpenMP wait for each other by computing, so that beside other work several take five times as long as one.
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1, user_api="openmp"):
         return _learn(cases, champion, told)
 
 

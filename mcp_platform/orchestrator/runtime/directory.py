@@ -64,24 +64,26 @@ class Directory:
         return hashlib.sha256(told.encode()).hexdigest()
 
 
-_known: dict[UUID, tuple[float, Directory]] = {}
+@dataclass(slots=True)
+class _Known:
+    """Read `at` a moment, believed `until` another: never longer than twice BELIEVED_SECONDS, whatever becomes of the next read."""
+
+    directory: Directory
+    at: float
+    until: float
+
+
+_known: dict[UUID, _Known] = {}
 _lock = threading.Lock()
 
 
 async def of(tenant_id: UUID, *, fresh: bool = False) -> Directory:
     found = _known.get(tenant_id)
     if found is not None and not fresh:
-        if time.monotonic() - found[0] < BELIEVED_SECONDS:
-            return found[1]
-        _extend(tenant_id, found)
+        if time.monotonic() < found.until:
+            return found.directory
+        found.until = found.at + 2 * BELIEVED_SECONDS  # one reads it anew, and those who come meanwhile go by what is known
     return await rows.within(tenant_id, lambda: load(tenant_id))
-
-
-def _extend(tenant_id: UUID, found: tuple[float, Directory]) -> None:
-    """One reads it anew, and those who come meanwhile go by what is known."""
-    with _lock:
-        if _known.get(tenant_id) is found:
-            _known[tenant_id] = (time.monotonic(), found[1])
 
 
 def load(tenant_id: UUID) -> Directory:
@@ -104,7 +106,7 @@ def load(tenant_id: UUID) -> Directory:
     with _lock:
         if len(_known) >= TENANTS_KEPT:
             _known.clear()
-        _known[tenant_id] = (at, made)
+        _known[tenant_id] = _Known(made, at, at + BELIEVED_SECONDS)
     return made
 
 

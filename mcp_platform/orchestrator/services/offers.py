@@ -74,7 +74,11 @@ def offered(tenant: Tenant | UUID, slug: str | None = None) -> tuple[Offered, ..
 
 def find(tenant: Tenant | UUID, slug: str | None, name: str) -> Offered:
     """For calls: believed for a few seconds. Raises VirtualServerNotFound, UpstreamToolNotFound."""
-    found = recall(tenant, slug) or remember(tenant, slug)
+    return named(recall(tenant, slug) or remember(tenant, slug), name)
+
+
+def named(found: Offer, name: str) -> Offered:
+    """Raises UpstreamToolNotFound."""
     tool = found.tools.get(name)
     if tool is None:
         raise UpstreamToolNotFound(f"There is no tool {name[:100]}.", tool=name[:100])
@@ -89,11 +93,10 @@ def recall(tenant: Tenant | UUID, slug: str | None) -> Offer | None:
 
 def remember(tenant: Tenant | UUID, slug: str | None) -> Offer:
     """Read now, and believed for a few seconds; of many who come at once one reads. Raises VirtualServerNotFound."""
-    key = _key(tenant, slug)
-    before = _known.get(key)
+    key, came = _key(tenant, slug), time.monotonic()
     with _reading[hash(key) % len(_reading)]:
         meanwhile = _known.get(key)
-        if meanwhile is not None and meanwhile is not before:
+        if meanwhile is not None and meanwhile[0] >= came:
             return meanwhile[1]
         at = time.monotonic()  # before the read: what changes meanwhile is seen that much sooner
         found = offer(tenant, slug)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.core.management import call_command
 from django.test import override_settings
 from django.utils import timezone
 
@@ -22,7 +21,7 @@ from mcp_platform.tenancy import scope
 from mcp_platform.tenancy import services as tenancy
 from mcp_platform.tenancy.models import ApiKey, Membership, Role, Tenant
 from mcp_platform.tenancy.permissions import ALL
-from tests import factories
+from tests import emptying, factories
 from tests.conversations.scenes import ECHO, PERMIT
 from tests.factories import greeting
 from tests.flows.test_integrations import CRM
@@ -79,7 +78,7 @@ def committed(blocker: Any) -> Iterator[None]:
     with blocker.unblock(), scope.platform_scope():
         yield
         pool.close_connections()
-        call_command("flush", interactive=False, verbosity=0)
+        emptying.empty()
 
 
 @contextmanager
