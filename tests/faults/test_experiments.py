@@ -24,7 +24,8 @@ def plant(request: pytest.FixtureRequest) -> Plant:
 
 def ask(plant: Plant, question: str, **values: Any) -> Any:
     """What tests/faults/forks.py answers."""
-    environment = plant.environment(LOG_LEVEL="ERROR")
+    # Those that race commit hundreds of rows at once, and one waits for the other.
+    environment = plant.environment(LOG_LEVEL="ERROR", CONTEXT_LOCK_TIMEOUT_MS="120000")
     command = [sys.executable, "-m", "tests.faults.forks", question, json.dumps(values)]
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert ran.returncode == 0, ran.stderr[-4000:]
