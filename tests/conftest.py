@@ -11,6 +11,7 @@ from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from mcp_platform import lanes
 from mcp_platform.outbox import queries as outbox
 from mcp_platform.tenancy import access, credentials, scope, throttling, tokens
 from tests import emptying, passes, ready
@@ -48,6 +49,7 @@ def _fresh_process() -> Iterator[None]:
     tokens.forget_keys()
     access.forget()
     outbox.forget_listeners()
+    lanes.lanes().open()  # a worker that ended in a test before has closed them
     with scope.platform_scope():
         yield
 
