@@ -39,7 +39,9 @@ async def attended(
     `person` is asked what the server wants to know; `resumed`: they have been asked by the result of the call before.
     The caller has `offers.SCOPE`. Raises VirtualServerNotFound, UpstreamToolNotFound, ArgumentsRefused, and what `calls.attended` raises.
     """
-    found = offers.recall(tenant, virtual) or await rows.within(tenant.pk, lambda: offers.remember(tenant, virtual))
+    found = offers.recall(tenant, virtual)
+    if found is None:
+        found = await rows.within(tenant.pk, lambda: offers.remember(tenant, virtual))
     tool = offers.named(found, name)
     await asyncio.to_thread(_check, tool, arguments)  # how long it takes is up to somebody else's schema
     via = Asked(actor=asked.actor, via=asked.via or f"virtual:{tool.via}", correlation_id=asked.correlation_id)
