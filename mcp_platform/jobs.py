@@ -203,7 +203,10 @@ class Dispatcher(threading.Thread):
 
 
 class DispatcherStep(bootsteps.StartStopStep):
-    """Every worker also runs the sweeps that lease due timers and overdue effects."""
+    """Every worker also runs the sweeps that lease due timers and overdue effects. After the pool has forked its processes, because a lock
+    that the dispatcher's thread holds in that moment stays locked in the child."""
+
+    requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)

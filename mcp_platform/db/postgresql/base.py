@@ -5,9 +5,11 @@ connection that comes back with another tenant's setting is told anew, one with 
 back together with the transaction, so after one the connection counts as not told. See docs/adr/0003-tenancy-and-row-level-security.md.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connections
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
@@ -72,3 +74,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if held is not None and held.info.transaction_status != TransactionStatus.IDLE:
             self._forget()
         super()._close()  # type: ignore[misc]  # not in the stubs
+
+
+_parents: list[Any] = []  # kept: to collect a pool or a connection would close it, and tell the server so in the parent's name
+
+
+def _after_fork() -> None:
+    """A child leaves its parent's pool and connection alone and makes its own. To close the pool, as Celery does in a new child, waits for ever
+    where another thread of the parent held its lock in the moment of the fork."""
+    pools = base.DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # not in the stubs
+    _parents.append(dict(pools))
+    pools.clear()
+    for held in connections.all(initialized_only=True):
+        if isinstance(held, DatabaseWrapper):
+            _parents.append(held.connection)
+            held.connection = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
