@@ -40,4 +40,4 @@ def _close_and_connect_anew() -> None:
 
 
 def test_the_dispatcher_begins_after_the_fork() -> None:
-    assert f"{Pool.__module__}:{Pool.__name__}" in DispatcherStep.requires
+    assert f"{Pool.__module__}:{Pool.__name__}" in (DispatcherStep.requires or ())
