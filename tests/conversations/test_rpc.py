@@ -158,7 +158,7 @@ def test_a_button_is_pressed_by_attributes(caller: Caller, tenant: Tenant) -> No
 def test_the_deadline_bounds_the_wait_and_the_turn_still_ends(caller: Caller, tenant: Tenant, settings: Settings, worker: Any) -> None:
     with land_register(settings) as outside:
         register_of(tenant, outside)
-        published(tenant, calling())
+        published(tenant, calling(timeout_ms=30_000))
         outside.open.clear()
         caller.call("ProcessMessage", pb.ProcessMessageRequest(conversation_id="x", flow_id="register"))
         pending = caller.say("parcel 7", conversation_id="x", client_message_id="m1", timeout=1.0)

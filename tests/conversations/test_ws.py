@@ -142,7 +142,7 @@ async def test_ping_is_answered(watched: Watched) -> None:
 async def test_a_message_that_waits_for_a_call_is_replied_to_later(watched: Watched, worker: Any, settings: Any) -> None:
     def prepare(server: Any) -> Result:
         register_of(watched.tenant, server)
-        published(watched.tenant, calling())
+        published(watched.tenant, calling(timeout_ms=30_000))
         return services.start(watched.tenant, flow_id="register")
 
     with land_register(settings) as server:
