@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -17,10 +18,11 @@ from mcp_platform.tenancy.permissions import of_role
 from tests.conversations.server import address
 from tests.factories import TenantFactory, key
 from tests.validation.live_scene import FRAME, Plugin, building, diffs, door, person, there, width
-from validation.consumers import building as consumer
-from validation.consumers import paced
+from validation.consumers import paced, shared
 from validation.core import merging
 from validation.models import Building, FindingsDiff, LiveSession
+from validation.queries import live
+from validation.queries.live import diff_after
 from validation.services import findings
 
 __all__ = ["address"]
@@ -153,6 +155,24 @@ async def test_a_change_is_acked_and_every_plugin_hears_its_findings(address: st
         await one.until(lambda: ("TEST-DOOR-WIDTH", "d-1") not in one.pairs())
 
 
+async def test_a_crowd_reads_what_is_new_together(address: str, house: Building, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = []
+
+    def counted(tenant: Tenant, building_id: UUID, after: int, upto: int) -> merging.Diff:
+        readings.append(after)
+        return diff_after(tenant, building_id, after, upto)
+
+    monkeypatch.setattr(live, "diff_after", counted)
+    async with AsyncExitStack() as crowd:
+        clients = [await crowd.enter_async_context(joined(address, house, secret)) for _ in range(12)]
+        for client in clients:
+            await client.next("snapshot_end")
+        await clients[0].send(type="changes", client_seq=1, base_seq=1, ops=[width("d-1", 0.6)])
+        for client in clients:
+            await client.until(lambda client=client: ("TEST-DOOR-WIDTH", "d-1") in client.pairs())  # type: ignore[misc]  # bound now
+    assert 0 < len(readings) < 12
+
+
 async def test_who_comes_back_gets_what_was_missed_as_one_diff(address: str, house: Building, secret: str, office: Tenant) -> None:
     async with joined(address, house, secret, client_id="a") as client:
         await client.next("snapshot_end")
@@ -228,7 +248,7 @@ async def test_gzip_both_ways(address: str, house: Building, secret: str) -> Non
 async def test_a_diff_that_is_too_long_becomes_a_snapshot_or_pieces(
     address: str, house: Building, secret: str, office: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "PART_BYTES", 600)
+    monkeypatch.setattr(shared, "PART_BYTES", 600)
     plugin = Plugin(house, await sync_to_async(person)(office), "b")
     async with joined(address, house, secret) as one, joined(address, house, secret, capabilities=["partial"]) as other:
         await one.next("snapshot_end")
@@ -247,7 +267,7 @@ async def test_more_than_anybody_should_replay_becomes_a_snapshot(
 ) -> None:
     async with joined(address, house, secret) as client:
         await client.next("snapshot_end")
-        monkeypatch.setattr(consumer, "MOST_TOLD", 3)
+        monkeypatch.setattr(shared, "MOST_TOLD", 3)
         monkeypatch.setattr(findings, "MOST_TOLD", 3)
         plugin = Plugin(house, await sync_to_async(person)(office), "b")
         await sync_to_async(plugin.send)(*[door(f"e-{number}", 0.5) for number in range(6)], base=1)

@@ -4,7 +4,7 @@ Rows are the truth: a change is committed with its findings before anybody hears
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -16,13 +16,12 @@ from mcp_platform.errors import PlatformError
 from mcp_platform.sockets import Asgi, Frame, OutOfOrder
 from mcp_platform.tenancy import throttling
 from validation import events
-from validation.consumers import frames
-from validation.consumers.paced import HEARTBEAT_SECONDS, Paced, size_of
-from validation.core.merging import Diff, digest
+from validation.consumers import frames, shared
+from validation.consumers.paced import HEARTBEAT_SECONDS, Paced
+from validation.core.merging import digest
 from validation.models import LiveSession
 from validation.queries import live as reads
 from validation.services import live, sessions
-from validation.services.findings import MOST_TOLD
 
 log = observability.logger(__name__)
 P = ParamSpec("P")
@@ -30,7 +29,6 @@ T = TypeVar("T")
 
 ATTEMPTS = 3  # each waits for the database's own lock timeout
 CREDITS = 32  # batches on their way without an ack
-PART_BYTES = 128 * 1024
 
 
 class StreamReset(errors.Conflict):
@@ -85,7 +83,7 @@ class BuildingSocket(Paced):
         self.wake.set()
 
     async def _heads(self) -> reads.Heads:
-        return await pool.run(reads.heads, self.principal.tenant, self.building_id)
+        return await shared.heads(self.principal.tenant, self.building_id)
 
     async def _patiently(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Again while others write. Raises Unavailable when they do not come to an end."""
@@ -185,7 +183,7 @@ class BuildingSocket(Paced):
         self._welcomed()
         wanted = frames.result_id(frame)
         heads = await self._heads()
-        now = _result_id(heads.stream_id, heads.findings_seq)
+        now = shared.result_id(heads.stream_id, heads.findings_seq)
         if wanted == now:
             await self.send(type="unchanged", result_id=now, seq=heads.findings_seq)
         else:
@@ -218,29 +216,23 @@ class BuildingSocket(Paced):
 
     async def _tell_presence(self) -> None:
         self._look_around = False
-        now = await pool.run(reads.present, self.principal.tenant, self.building_id)
+        now = await shared.present(self.principal.tenant, self.building_id)
         if now != self._present:
             self._present = now
             await self.send(type="presence", users=now)
 
     async def _diffs(self, since: int) -> None:
         """Everything after `since` as one diff; the snapshot where that is more than anybody should replay."""
-        tenant = self.principal.tenant
-        waiting = await pool.run(reads.pending, tenant, self.building_id, since, most=MOST_TOLD)
-        if waiting.too_much:
-            await self._too_far(since, waiting.size)
+        news = await shared.news(self.principal.tenant, self.building_id, self._stream_id, since)
+        if news.too_much or (len(news.frames) > 1 and "partial" not in self._capabilities):
+            await self._too_far(since, news.size)
             return
-        if waiting.last == since:
+        if not news.frames:
             return
-        diff = await pool.run(reads.diff_after, tenant, self.building_id, since, waiting.last)
-        pieces = list(_pieces(diff, PART_BYTES))
-        if len(pieces) > 1 and "partial" not in self._capabilities:
-            await self._too_far(since, diff.size)
-            return
-        for number, piece in enumerate(pieces, 1):
-            await self.send_paced(**_findings_frame(piece, self._stream_id, number, more=number < len(pieces)))
+        for text in news.frames:
+            await self.send_paced_text(text)
         if self._sent == since:  # nobody has asked for a snapshot meanwhile
-            self._sent = diff.seq
+            self._sent = news.seq
         self.wake.set()
 
     async def _too_far(self, since: int, pending: int) -> None:
@@ -251,14 +243,13 @@ class BuildingSocket(Paced):
     async def _snapshot(self, heads: reads.Heads) -> None:
         """All findings. They are read page by page while changes go on; the diffs after `seq` make good what came in between."""
         tenant = self.principal.tenant
-        total = await pool.run(reads.finding_count, tenant, self.building_id)
-        standing = await pool.run(reads.last_diff, tenant, self.building_id)
+        total, standing = await shared.standing(tenant, self.building_id)
         await self.send_paced(type="snapshot_begin", seq=heads.findings_seq, at_seq=heads.checked_seq, total=total)
         marks: list[tuple[str, int]] = []
-        while page := await pool.run(reads.findings_page, tenant, self.building_id, marks[-1][0] if marks else ""):
-            marks += [(one["fingerprint"], one["rev"]) for one in page]
-            for some in _parts(page, PART_BYTES):
-                await self.send_paced(type="snapshot_part", findings=some)
+        while (page := await shared.page(tenant, self.building_id, marks[-1][0] if marks else "")).marks:
+            marks += page.marks
+            for text in page.frames:
+                await self.send_paced_text(text)
         self._sent = heads.findings_seq
         await self.send_paced(
             type="snapshot_end",
@@ -269,7 +260,7 @@ class BuildingSocket(Paced):
             counts=standing.counts if standing else {},
             score=standing.score if standing else None,
             coverage=standing.coverage if standing else None,
-            result_id=_result_id(heads.stream_id, heads.findings_seq),
+            result_id=shared.result_id(heads.stream_id, heads.findings_seq),
         )
         self.wake.set()
 
@@ -277,61 +268,3 @@ class BuildingSocket(Paced):
 def _resumes(resume: frames.Resume | None, heads: reads.Heads) -> bool:
     """Whether every diff after the client's last one is still there."""
     return resume is not None and resume.stream_id == heads.stream_id and heads.oldest - 1 <= resume.last_seq <= heads.findings_seq
-
-
-def _result_id(stream_id: UUID, number: int) -> str:
-    return f"{stream_id}:{number}"
-
-
-def _findings_frame(diff: Diff, stream_id: UUID, part: int, *, more: bool) -> Frame:
-    return {
-        "type": "findings",
-        "seq": diff.seq,
-        "since": diff.since,
-        "at_seq": diff.at_seq,
-        "added": list(diff.added),
-        "updated": list(diff.updated),
-        "resolved": list(diff.resolved),
-        "rechecking": list(diff.rechecking),
-        "counts": diff.counts,
-        "score": diff.score,
-        "coverage": diff.coverage,
-        "result_id": _result_id(stream_id, diff.seq),
-        "part": part,
-        "more": more,
-    }
-
-
-def _pieces(diff: Diff, most: int) -> Iterator[Diff]:
-    """The diff in pieces of about `most` bytes; one, when it is small enough."""
-    entries = [*(("added", one) for one in diff.added), *(("updated", one) for one in diff.updated), *(("resolved", one) for one in diff.resolved)]
-    for some in _parts(entries, most) if entries else [[]]:
-        found: dict[str, list[Any]] = {"added": [], "updated": [], "resolved": []}
-        for kind, one in some:
-            found[kind].append(one)
-        yield Diff(
-            since=diff.since,
-            seq=diff.seq,
-            at_seq=diff.at_seq,
-            added=tuple(found["added"]),
-            updated=tuple(found["updated"]),
-            resolved=tuple(found["resolved"]),
-            rechecking=diff.rechecking,
-            counts=diff.counts,
-            score=diff.score,
-            coverage=diff.coverage,
-        )
-
-
-def _parts(items: Iterable[Any], most: int) -> Iterator[list[Any]]:
-    part: list[Any] = []
-    held = 0
-    for item in items:
-        size = size_of(item)
-        if part and held + size > most:
-            yield part
-            part, held = [], 0
-        part.append(item)
-        held += size
-    if part:
-        yield part

@@ -75,8 +75,12 @@ class Paced(Socket):
 
     async def send_paced(self, **frame: Any) -> None:
         """When there is room. Raises Closed when there is none for too long."""
+        await self.send_paced_text(dump(frame))
+
+    async def send_paced_text(self, text: str) -> None:
+        """The same for a frame that is written out."""
         await self.until_there_is_room()
-        await self.send(**frame)
+        await self.send_text(text)
         if self._bytes - self._pinged_bytes >= PING_BYTES:
             await self._ping()
 
@@ -121,8 +125,3 @@ class Paced(Socket):
         """`fatal` unless said otherwise: the socket closes after it."""
         with suppress(Exception):  # the other side may be gone already
             await self.send(**{**error_frame(error), "code": error.code, "fatal": True, **more})
-
-
-def size_of(frame: Any) -> int:
-    """Bytes of its JSON."""
-    return len(dump(frame).encode())

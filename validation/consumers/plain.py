@@ -5,14 +5,18 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
 from mcp_platform import pool, sockets
+from mcp_platform.db.one_reading import read_once
 from mcp_platform.sockets import Asgi, Socket
+from mcp_platform.tenancy.models import Tenant
 from validation import events
+from validation.consumers import shared
 from validation.core.merging import Diff
 from validation.queries import live as reads
 
@@ -37,26 +41,19 @@ class PlainSocket(Socket):
         return (events.building_group(self.building_id),)
 
     async def enter(self) -> None:
-        heads = await pool.run(reads.heads, self.principal.tenant, self.building_id)  # Raises BuildingNotFound
-        last = await pool.run(reads.last_diff, self.principal.tenant, self.building_id)
+        tenant = self.principal.tenant
+        heads = await shared.heads(tenant, self.building_id)  # Raises BuildingNotFound
+        _, last = await shared.standing(tenant, self.building_id)
         self._sent = heads.findings_seq
         await self._tell(_numbers(last) if last else {"seq": 0, "at_seq": 0, "counts": {}, "score": None, "coverage": None})
 
     async def flow(self) -> float:
         await asyncio.sleep(GATHER_SECONDS)
-        tenant = self.principal.tenant
-        waiting = await pool.run(reads.pending, tenant, self.building_id, self._sent, most=MOST)
-        if waiting.last == self._sent:
-            return sockets.REREAD_SECONDS
-        if waiting.too_much:
-            last = await pool.run(reads.last_diff, tenant, self.building_id)
-            data = {**_numbers(last), "changed": waiting.size} if last else {}
-        else:
-            diff = await pool.run(reads.diff_after, tenant, self.building_id, self._sent, waiting.last)
-            lists = {"added": list(diff.added), "updated": list(diff.updated), "resolved": list(diff.resolved)}
-            data = {**_numbers(diff), **lists, "rechecking": list(diff.rechecking), "changed": diff.size}
-        self._sent = waiting.last
-        await self._tell(data)
+        tenant, since = self.principal.tenant, self._sent
+        key = (tenant.pk, self.building_id, "plain", since)
+        self._sent, data = await read_once(key, partial(pool.run, _after, tenant, self.building_id, since))
+        if self._sent != since:
+            await self._tell(data)
         return sockets.REREAD_SECONDS
 
     async def _tell(self, data: Mapping[str, Any]) -> None:
@@ -65,3 +62,16 @@ class PlainSocket(Socket):
 
 def _numbers(diff: Diff) -> dict[str, Any]:
     return {"seq": diff.seq, "at_seq": diff.at_seq, "counts": diff.counts, "score": diff.score, "coverage": diff.coverage}
+
+
+def _after(tenant: Tenant, building_id: UUID, since: int) -> tuple[int, dict[str, Any]]:
+    """The number of the last diff, and what there is to tell of all after `since`."""
+    waiting = reads.pending(tenant, building_id, since, most=MOST)
+    if waiting.last == since:
+        return since, {}
+    if waiting.too_much:
+        last = reads.last_diff(tenant, building_id)
+        return waiting.last, {**_numbers(last), "changed": waiting.size} if last else {}
+    diff = reads.diff_after(tenant, building_id, since, waiting.last)
+    lists = {"added": list(diff.added), "updated": list(diff.updated), "resolved": list(diff.resolved)}
+    return waiting.last, {**_numbers(diff), **lists, "rechecking": list(diff.rechecking), "changed": diff.size}
