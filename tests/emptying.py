@@ -1,7 +1,8 @@
 """A database that was really written to is emptied.
 
 Django's way truncates all 125 tables and makes content types and permissions anew, half a second each time; here only tables that hold
-something are emptied, and what the migrations have put there stays.
+something are emptied, and what the migrations have put there stays. So is the queue: the jobs of thousands of tests that had no worker would
+wait for the first test that has one.
 """
 
 import functools
@@ -10,6 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 
+from mcp_platform.celery import app
 from mcp_platform.tenancy import scope
 
 MIGRATED = {"django_migrations", "django_content_type", "auth_permission"}
@@ -27,6 +29,8 @@ def empty() -> None:
         cursor.execute(_filled())
         for (table,) in cursor.fetchall():
             cursor.execute(f'DELETE FROM "{table}"')
+    with app.connection_or_acquire() as broker:
+        broker.default_channel.queue_purge(app.conf.task_default_queue)
 
 
 @functools.cache

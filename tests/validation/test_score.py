@@ -26,11 +26,12 @@ def counts(**held: tuple[int, int, int]) -> dict[str, dict[str, int]]:
 
 
 def test_the_formula() -> None:
-    found = score.of(counts(CRITICAL=(8, 0, 0), MAJOR=(3, 1, 4), MINOR=(1, 1, 0), INFO=(0, 9, 0)), RULES)
+    held = counts(CRITICAL=(8, 0, 0), MAJOR=(3, 1, 4), MINOR=(1, 1, 0), INFO=(0, 9, 0))
+    found = score.of(held, RULES)
     assert found.score == pytest.approx(100 * (80 + 9 + 2) / (80 + 12 + 4), abs=1e-3)
     assert found.coverage == pytest.approx(23 / 27, abs=1e-3)
     assert found.status == "compliant to the rules checked"
-    assert found.breakdown["by_category"]["fire"] == {"pass": 1, "fail": 1, "not_applicable": 0, "not_evaluable": 0}
+    assert score.groups(held, RULES)["by_category"]["fire"] == {"pass": 1, "fail": 1, "not_applicable": 0, "not_evaluable": 0}
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,14 @@ def of(
             "critical_unwaived": critical,
             "threshold": threshold,
             "partial": partial,
-            "by_severity": by(counted, rules, "severity"),
-            "by_category": by(counted, rules, "category"),
         },
     )
+
+
+def groups(counts: OutcomeCounts, rules: Mapping[str, Rule]) -> dict[str, dict[str, dict[str, int]]]:
+    """The rest of a breakdown, which only runs keep: outcomes by severity and by category."""
+    counted = {key: held for key, held in counts.items() if key in rules}
+    return {"by_severity": by(counted, rules, "severity"), "by_category": by(counted, rules, "category")}
 
 
 def number(held: Mapping[str, int], outcome: Outcome) -> int:

@@ -312,6 +312,7 @@ def _write(run: ValidationRun, found: Evaluation, scored: score.Score, **more: A
     run.score, run.coverage, run.status = scored.score, scored.coverage, scored.status.value
     run.score_breakdown = {
         **scored.breakdown,
+        **score.groups(found.counts, found.ground.book.by_key),
         "problems": list(found.ground.book.problems),
         "near_misses": [evaluating.shown(one) for one in found.near_misses],
         **more,

@@ -278,7 +278,7 @@ def report(found: Checked, *, file: str) -> Json:
         "score": found.score.score,
         "coverage": found.score.coverage,
         "status": found.score.status.value,
-        "score_breakdown": dict(found.score.breakdown),
+        "score_breakdown": {**found.score.breakdown, **score.groups(found.results.counts, found.book.by_key)},
         "counts": {**tally.summary(found.results.counts, found.book.by_key), "rules": found.results.counts},
         "missing_facts": [one.json() for one in unlocks],
         "findings": [_finding(one, found) for one in findings],
