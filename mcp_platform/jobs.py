@@ -5,12 +5,14 @@ the sweep of its rows. Sweeps run in a thread of every worker process (the embed
 number of them may run.
 """
 
+import hashlib
+import json
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -28,14 +30,50 @@ from mcp_platform.tenancy import scope
 log = observability.logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_DELIVERIES = 3
-CORRELATION = "mcp_correlation_id"  # a header of our own: Celery's `correlation_id` is the id of the task
+MARKED_SECONDS = 30.0
+CORRELATION = "mcp_correlation_id"  # headers of our own: Celery's `correlation_id` is the id of the task
+WAITING = "mcp_waiting"  # the mark of a job that others need not be sent beside
 
 
 def enqueue(task_name: str, /, **kwargs: Any) -> None:
     """Send a registered task after commit (at once outside a transaction). `kwargs` are JSON; `tenant_id` sets the tenant of the job."""
-    headers = {CORRELATION: observability.correlation_id()}
-    send = _send if settings.EMBEDDED else _courier.send
-    transaction.on_commit(lambda: send(task_name, kwargs, headers), robust=True)  # noqa: TID251  this is the one place
+    job = _Job(task_name, kwargs, {CORRELATION: observability.correlation_id()})
+    transaction.on_commit(lambda: _hand_over(job), robust=True)  # noqa: TID251  this is the one place
+
+
+def enqueue_once(task_name: str, /, *, within: float, **kwargs: Any) -> None:
+    """As `enqueue`, in `within` seconds, unless a job with the same arguments is waiting that has not begun: that one will see what was committed.
+
+    For work that many small changes ask for, which reads the rows and does whatever there is to do.
+    """
+    mark = f"jobs.waiting.{task_name}.{_digest(kwargs)}"
+    job = _Job(task_name, kwargs, {CORRELATION: observability.correlation_id(), WAITING: mark}, within)
+    transaction.on_commit(lambda: _hand_over(job) if _first(mark, within) else None, robust=True)  # noqa: TID251  this is the one place
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    task_name: str
+    kwargs: dict[str, Any]
+    headers: dict[str, str]
+    after: float = 0.0  # seconds
+
+
+def _digest(kwargs: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(kwargs, sort_keys=True).encode()).hexdigest()
+
+
+def _first(mark: str, within: float) -> bool:
+    """Whether no other one is waiting. A job that was lost on its way holds up the next ones for MARKED_SECONDS at most."""
+    try:
+        return bool(cache.add(mark, 1, timeout=within + MARKED_SECONDS))
+    except Exception as fault:  # noqa: BLE001  each cache has its own errors; without it there are more jobs than need be
+        log.warning("job_unmarked", fault=repr(fault))
+        return True
+
+
+def _hand_over(job: _Job) -> None:
+    (_send if settings.EMBEDDED else _courier.send)(job)
 
 
 class _Courier:
@@ -45,15 +83,15 @@ class _Courier:
     MOST_WAITING = 1000
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[tuple[str, dict[str, Any], dict[str, str]]] = queue.Queue(self.MOST_WAITING)
+        self._waiting: queue.Queue[_Job] = queue.Queue(self.MOST_WAITING)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def send(self, task_name: str, kwargs: dict[str, Any], headers: dict[str, str]) -> None:
+    def send(self, job: _Job) -> None:
         try:
-            self._waiting.put_nowait((task_name, kwargs, headers))
+            self._waiting.put_nowait(job)
         except queue.Full:
-            log.warning("enqueue_lost", task=task_name, fault="the broker hangs")
+            log.warning("enqueue_lost", task=job.task_name, fault="the broker hangs")
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
@@ -61,11 +99,11 @@ class _Courier:
 
     def _run(self) -> None:
         while True:
-            task_name, kwargs, headers = self._waiting.get()
+            job = self._waiting.get()
             try:
-                _send(task_name, kwargs, headers)
+                _send(job)
             except Exception:  # one job that cannot be sent must not end the thread that carries all of them
-                log.exception("enqueue_failed", task=task_name)
+                log.exception("enqueue_failed", task=job.task_name)
 
 
 _courier = _Courier()
@@ -80,11 +118,12 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _send(task_name: str, kwargs: dict[str, Any], headers: dict[str, str]) -> None:
+def _send(job: _Job) -> None:
+    later: dict[str, Any] = {"countdown": job.after} if job.after else {}
     try:
-        app.tasks[task_name].apply_async(kwargs=kwargs, headers=headers, retry=False)
+        app.tasks[job.task_name].apply_async(kwargs=job.kwargs, headers=job.headers, retry=False, **later)
     except (BrokerAway, OSError) as fault:  # kombu turns every transport's own errors into its OperationalError
-        log.warning("enqueue_lost", task=task_name, fault=repr(fault))  # the broker is away: the sweep of the rows will find the work
+        log.warning("enqueue_lost", task=job.task_name, fault=repr(fault))  # the broker is away: the sweep of the rows will find the work
 
 
 def after_commit(work: Callable[[], None]) -> None:
@@ -101,9 +140,10 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tenant_id = kwargs.get("tenant_id")
         inside = scope.tenant_scope(tenant_id) if tenant_id else nullcontext()
-        correlation = str((self.request.headers or {}).get(CORRELATION, "") or self.request.get(CORRELATION, "") or "")
+        correlation = self._header(CORRELATION)
         if self._kills_its_workers():
             return None
+        self._no_longer_waits()
         with observability.correlated(correlation, task=self.name), inside:
             if tenant_id:
                 observability.bind(tenant_id=tenant_id)
@@ -115,6 +155,16 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
                 log.info("job_postponed", fault=repr(fault))
             finally:
                 pool.give_back()  # the threads of a worker outlive their jobs, and the pool has few connections
+
+    def _header(self, name: str) -> str:
+        return str((self.request.headers or {}).get(name, "") or self.request.get(name, "") or "")
+
+    def _no_longer_waits(self) -> None:
+        """Before anything is read: what is committed from here on needs a job of its own."""
+        mark = self._header(WAITING)
+        if mark:
+            with suppress(Exception):  # each cache has its own errors; a mark ends by itself
+                cache.delete(mark)
 
     def _kills_its_workers(self) -> bool:
         """Whether this job was handed over three times by workers that died of it. Then it is dropped: the broker would hand it over for ever.

@@ -1,7 +1,8 @@
 """The threads on which turns run when the server is asynchronous: bounded, and each keeps its own database connection.
 
 Django gives an asynchronous server's synchronous code a fresh thread, hence a fresh connection, for each request. These threads stay, so a
-turn costs no connection; they are fewer than the connections of the pool, so that admin, sockets and jobs find one too.
+turn costs no connection; they are fewer than the connections of the pool, so that admin, sockets and jobs find one too. What sockets read has
+a few threads of its own.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SQLITE_THREADS = 4  # one writes, the others prepare
+READERS = 2
 
 
 def size() -> int:
@@ -32,10 +34,23 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=size(), thread_name_prefix="turns")
 
 
+@functools.cache
+def _readers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="readers")
+
+
 async def run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run synchronous work on one of the threads, with the caller's context (tenant scope, ids for the log)."""
-    bound = functools.partial(contextvars.copy_context().run, _run, functools.partial(work, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_threads(), bound)
+    return await _on(_threads(), functools.partial(work, *args, **kwargs))
+
+
+async def read(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for a short reading that must not queue behind those who write: news for sockets, which would come when the last writer is done."""
+    return await _on(_readers(), functools.partial(work, *args, **kwargs))
+
+
+async def _on(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(contextvars.copy_context().run, _run, work))
 
 
 def _run(work: Callable[[], T]) -> T:
@@ -61,16 +76,20 @@ def _may_stay() -> bool:
 
 def close_connections() -> None:
     """Give every thread's connection back; for tests, which drop their database."""
-    if not _threads.cache_info().currsize:
-        return
-    threads = _threads()
-    _threads.cache_clear()
-    all_here = threading.Barrier(size())  # one task for each thread: a thread that waits cannot take a second one
+    for kept, count in ((_threads, size()), (_readers, READERS)):
+        if kept.cache_info().currsize:
+            threads = kept()
+            kept.cache_clear()
+            _close_on_each(threads, count)
+
+
+def _close_on_each(threads: ThreadPoolExecutor, count: int) -> None:
+    all_here = threading.Barrier(count)  # one task for each thread: a thread that waits cannot take a second one
 
     def close() -> None:
         all_here.wait(10)
         connection.close()
 
-    for closed in [threads.submit(close) for _ in range(size())]:
+    for closed in [threads.submit(close) for _ in range(count)]:
         closed.result()
     threads.shutdown(wait=True)

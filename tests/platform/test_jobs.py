@@ -75,6 +75,25 @@ def test_a_job_of_a_rolled_back_transaction_never_runs() -> None:
     assert [text for text, *_ in eventually(1)] == ["later"]
 
 
+def test_of_many_that_ask_before_it_begins_one_job_runs_and_the_next_gets_its_own() -> None:
+    for _ in range(20):
+        jobs.enqueue_once("tests.note", within=0.5, text="gathered")
+    jobs.enqueue_once("tests.note", within=0.5, text="another")
+    assert sorted(text for text, *_ in eventually(2)) == ["another", "gathered"]
+    time.sleep(0.5)
+    jobs.enqueue_once("tests.note", within=0, text="gathered")
+    assert [text for text, *_ in eventually(3)][2:] == ["gathered"]
+    time.sleep(0.3)
+    assert len(seen) == 3
+
+
+def test_a_change_that_is_committed_while_the_job_runs_gets_a_job_of_its_own() -> None:
+    jobs.enqueue_once("tests.slow", within=0)
+    time.sleep(0.25)  # it has begun
+    jobs.enqueue_once("tests.slow", within=0)
+    assert eventually(2) == ["slow", "slow"]
+
+
 def test_a_job_carries_its_tenant_and_the_correlation_id_of_its_request() -> None:
     tenant = str(uuid.uuid4())
     with observability.correlated("request-7"):

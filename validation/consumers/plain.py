@@ -51,7 +51,7 @@ class PlainSocket(Socket):
         await asyncio.sleep(GATHER_SECONDS)
         tenant, since = self.principal.tenant, self._sent
         key = (tenant.pk, self.building_id, "plain", since)
-        self._sent, data = await read_once(key, partial(pool.run, _after, tenant, self.building_id, since))
+        self._sent, data = await read_once(key, partial(pool.read, _after, tenant, self.building_id, since))
         if self._sent != since:
             await self._tell(data)
         return sockets.REREAD_SECONDS

@@ -37,25 +37,25 @@ class Page:
 
 async def heads(tenant: Tenant, building_id: UUID) -> reads.Heads:
     """Raises BuildingNotFound."""
-    return await read_once((tenant.pk, building_id, "heads"), partial(pool.run, reads.heads, tenant, building_id))
+    return await read_once((tenant.pk, building_id, "heads"), partial(pool.read, reads.heads, tenant, building_id))
 
 
 async def present(tenant: Tenant, building_id: UUID) -> list[dict[str, Any]]:
-    return await read_once((tenant.pk, building_id, "present"), partial(pool.run, reads.present, tenant, building_id))
+    return await read_once((tenant.pk, building_id, "present"), partial(pool.read, reads.present, tenant, building_id))
 
 
 async def standing(tenant: Tenant, building_id: UUID) -> tuple[int, Diff | None]:
     """How many findings there are, and the last diff."""
-    return await read_once((tenant.pk, building_id, "standing"), partial(pool.run, _standing, tenant, building_id))
+    return await read_once((tenant.pk, building_id, "standing"), partial(pool.read, _standing, tenant, building_id))
 
 
 async def news(tenant: Tenant, building_id: UUID, stream_id: UUID, since: int) -> News:
     key = (tenant.pk, building_id, "news", stream_id, since)
-    return await read_once(key, partial(pool.run, _news, tenant, building_id, stream_id, since))
+    return await read_once(key, partial(pool.read, _news, tenant, building_id, stream_id, since))
 
 
 async def page(tenant: Tenant, building_id: UUID, after: str) -> Page:
-    return await read_once((tenant.pk, building_id, "page", after), partial(pool.run, _page, tenant, building_id, after))
+    return await read_once((tenant.pk, building_id, "page", after), partial(pool.read, _page, tenant, building_id, after))
 
 
 def result_id(stream_id: UUID, number: int) -> str:

@@ -1,11 +1,13 @@
 """Reads of the law: the tree of jurisdictions, what is in force there on a day, versions and their rules as documents."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Count, DateTimeField, Max, Model, Q, QuerySet, Sum, Value
+from django.db import connection
+from django.db.models import Count, Model, Q, QuerySet
 
 from mcp_platform.errors import NotFound
 from mcp_platform.tenancy.models import Tenant
@@ -102,23 +104,28 @@ def stamp(project: Project) -> frozenset[Any]:
 
     The project's own columns are not in it. Which clock an `updated_at` is of does not matter: `rev` grows too.
     """
-    tenant = project.tenant_id
-    published = RuleSetVersion.objects.for_tenant(tenant).filter(state=RuleSetVersion.State.PUBLISHED)
-    law: list[tuple[str, Any]] = [
-        (model._meta.model_name or "", model.objects.for_tenant(tenant))
-        for model in (Jurisdiction, CodeEdition, Adoption, RuleSet, Amendment, FactDefinition)
-    ]
-    parts = [
-        _named(rows, name).annotate(number=Count("pk"), revs=Sum("rev"), last=Max("updated_at")).values_list("what", "number", "revs", "last")
-        for name, rows in [*law, ("published", published)]
-    ]
-    chosen = _named(Project.rule_sets.through.objects.filter(project_id=project.pk), "chosen").annotate(number=Count("pk"), revs=Max("pk"))
-    never = Value(None, output_field=DateTimeField())
-    return frozenset(parts[0].union(*parts[1:], chosen.annotate(last=never).values_list("what", "number", "revs", "last"), all=True))
+    asked = [_key(project.tenant_id)] * len(_LAW)
+    with connection.cursor() as cursor:
+        cursor.execute(_stamped(), [*asked, asked[0], RuleSetVersion.State.PUBLISHED.value, _key(project.pk)])
+        return frozenset(cursor.fetchall())
 
 
-def _named(rows: Any, name: str) -> Any:
-    return rows.order_by().annotate(what=Value(name)).values("what")
+_LAW: tuple[type[Model], ...] = (Jurisdiction, CodeEdition, Adoption, RuleSet, Amendment, FactDefinition)
+
+
+@functools.cache
+def _stamped() -> str:
+    """Put together once: every live change asks, and to build eight querysets takes longer than to run them."""
+    counted = "SELECT '{0}', COUNT(*), SUM(rev), MAX(updated_at) FROM {0} WHERE tenant_id = %s"
+    law = [counted.format(model._meta.db_table) for model in _LAW]
+    published = counted.format(RuleSetVersion._meta.db_table) + " AND state = %s"
+    chosen = f"SELECT 'chosen', COUNT(*), MAX(id), NULL FROM {Project.rule_sets.through._meta.db_table} WHERE project_id = %s"  # noqa: S608  a table of ours
+    return " UNION ALL ".join((*law, published, chosen))
+
+
+def _key(value: UUID) -> Any:
+    """As this database keeps it."""
+    return Project._meta.pk.get_db_prep_value(value, connection)
 
 
 _SAME = tuple(name for name in documents.MEMBERS if name not in ("check", "citation", "ids", "weight"))

@@ -37,9 +37,14 @@ def covered(tenant: Tenant, building_id: UUID, *, without: Iterable[UUID] = ()) 
 
     A finding that appears while it is covered is born waived.
     """
+    zone = "building__project__jurisdiction__timezone"
     rows = Waiver.objects.for_tenant(tenant).filter(building_id=building_id, state=Waiver.State.APPROVED).exclude(pk__in=list(without))
-    rows = rows.exclude(pk__in=overdue(rows, timezone.now()).values("pk"))
-    found: list[tuple[str, str | None]] = list(rows.values_list("rule_key", "finding__fingerprint"))  # None: of the whole rule
+    now = timezone.now()
+    found: list[tuple[str, str | None]] = [  # None: of the whole rule
+        (rule, fingerprint)
+        for rule, fingerprint, last_day, place in rows.values_list("rule_key", "finding__fingerprint", "expires_on", zone)
+        if last_day is None or last_day >= today_in(place, now)
+    ]
     return Covered(
         rules=frozenset(rule for rule, fingerprint in found if fingerprint is None),
         fingerprints=frozenset(fingerprint for _, fingerprint in found if fingerprint is not None),

@@ -376,4 +376,4 @@ def _postpone(building: Building, touched: Mapping[str, Touched], here: Ground) 
     if not building.dirty_storeys:
         building.checked_seq = building.head_seq
     else:
-        jobs.enqueue("validation.recheck", tenant_id=str(building.tenant_id), building_id=str(building.pk))
+        jobs.enqueue_once("validation.recheck", within=0, tenant_id=str(building.tenant_id), building_id=str(building.pk))

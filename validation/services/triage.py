@@ -35,6 +35,7 @@ log = observability.logger(__name__)
 
 TRAIN: Final = "validation.train_triage"
 RESCORE: Final = "validation.rescore_findings"
+GATHERED_SECONDS: Final = 3.0  # a new finding waits that long for others to be ranked with
 SCORED_AT_ONCE: Final = 100  # findings in one short transaction: on SQLite every writer of the process waits for it
 UNDECIDED: Final = Q(state__in=(Finding.State.OPEN, Finding.State.REOPENED))  # what is still to be looked at
 
@@ -194,8 +195,8 @@ def rescore(tenant: Tenant, _arguments: Mapping[str, Any], progress: Progress) -
 
 
 def follow(tenant: Tenant, *, building_id: UUID) -> None:
-    """There are new findings: rank them as soon as the caller's transaction is there for everybody."""
-    jobs.enqueue("validation.score_findings", tenant_id=str(tenant.pk), building_id=str(building_id))
+    """There are new findings: rank them soon, those of many small changes together."""
+    jobs.enqueue_once("validation.score_findings", within=GATHERED_SECONDS, tenant_id=str(tenant.pk), building_id=str(building_id))
 
 
 def score_new(tenant: Tenant, *, building_id: UUID | None = None) -> int:

@@ -178,8 +178,11 @@ def lapse_for(
 
     hashes: global id -> content hash; None: as the elements are now. rule_versions: rule key -> "<rule set>@<number>" as it runs now.
     """
-    rows = list(Waiver.objects.for_tenant(tenant).filter(building=building, state=State.APPROVED).select_related("finding", "building", "tenant"))
-    if rows and hashes is None:
+    approved = Waiver.objects.for_tenant(tenant).filter(building=building, state=State.APPROVED)
+    if not approved.exists():
+        return []
+    rows = list(approved.select_related("finding", "building", "tenant"))
+    if hashes is None:
         subjects = {found.finding.subject for found in rows if found.finding}
         there = Element.objects.for_tenant(tenant).filter(building=building, valid_to_seq=None, global_id__in=subjects)
         hashes = dict(there.values_list("global_id", "content_hash"))
