@@ -48,7 +48,7 @@ def enqueue_once(task_name: str, /, *, within: float, **kwargs: Any) -> None:
     """
     mark = f"jobs.waiting.{task_name}.{_digest(kwargs)}"
     job = _Job(task_name, kwargs, {CORRELATION: observability.correlation_id(), WAITING: mark}, within)
-    transaction.on_commit(lambda: _hand_over(job) if _first(mark, within) else None, robust=True)  # noqa: TID251  this is the one place
+    transaction.on_commit(lambda: _hand_over(job), robust=True)  # noqa: TID251  this is the one place
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,11 @@ def _digest(kwargs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kwargs, sort_keys=True).encode()).hexdigest()
 
 
-def _first(mark: str, within: float) -> bool:
-    """Whether no other one is waiting. A job that was lost on its way holds up the next ones for MARKED_SECONDS at most."""
+def _wanted(job: _Job) -> bool:
+    """False when another one is waiting. A job that was lost on its way holds up the next ones for MARKED_SECONDS at most."""
+    mark = job.headers.get(WAITING)
     try:
-        return bool(cache.add(mark, 1, timeout=within + MARKED_SECONDS))
+        return not mark or bool(cache.add(mark, 1, timeout=job.after + MARKED_SECONDS))
     except Exception as fault:  # noqa: BLE001  each cache has its own errors; without it there are more jobs than need be
         log.warning("job_unmarked", fault=repr(fault))
         return True
@@ -119,6 +120,8 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def _send(job: _Job) -> None:
+    if not _wanted(job):
+        return
     later: dict[str, Any] = {"countdown": job.after} if job.after else {}
     try:
         app.tasks[job.task_name].apply_async(kwargs=job.kwargs, headers=job.headers, retry=False, **later)
