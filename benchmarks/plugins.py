@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import random
+import secrets
 import statistics
 import sys
 import time
@@ -16,13 +17,13 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 SUBPROTOCOL = "mcp-validation.v1"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Plugin:
-    def __init__(self, socket: ClientConnection, number: int, crowd: int) -> None:
+    def __init__(self, socket: ClientConnection, number: int, run: str) -> None:
         # a client's name goes with its numbers: each run has names of its own
-        self.socket, self.name, self.dice = socket, f"bench-{number}-of-{crowd}", random.Random(number)
+        self.socket, self.name, self.dice = socket, f"bench-{run}-{number}", random.Random(number)
         self.head = self.client_seq = self.at_seq = 0
         self.findings: dict[str, int] = {}  # fingerprint -> rev
         self.acked: dict[int, int] = {}
@@ -98,7 +99,8 @@ def digest(findings: dict[str, int]) -> str:
 async def run(port: int, key: str, building: str, plugins: int, edits: int, pause: float) -> dict[str, Any]:
     address = f"ws://127.0.0.1:{port}/ws/v1/buildings/{building}/validation/"
     sockets = [await connect(address, subprotocols=[SUBPROTOCOL], max_size=None, proxy=None) for _ in range(plugins)]  # type: ignore[list-item]
-    made = [Plugin(socket, number, plugins) for number, socket in enumerate(sockets)]
+    name = secrets.token_hex(4)
+    made = [Plugin(socket, number, name) for number, socket in enumerate(sockets)]
     ears = [asyncio.create_task(one.listen()) for one in made]
     for one in made:
         await one.begin(key, building)

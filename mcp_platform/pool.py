@@ -46,7 +46,7 @@ async def run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
 async def read(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """The same for a short reading that must not queue behind those who write: news for sockets, which would come when the last writer is done."""
-    return await _on(_readers(), functools.partial(work, *args, **kwargs))
+    return await _on(_readers(), functools.partial(_read, functools.partial(work, *args, **kwargs)))
 
 
 async def _on(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
@@ -59,6 +59,14 @@ def _run(work: Callable[[], T]) -> T:
     except (OperationalError, InterfaceError):
         connection.close_if_unusable_or_obsolete()
         raise
+
+
+def _read(work: Callable[[], T]) -> T:
+    """These threads are more than the pool was made for, so each holds a connection only while it reads."""
+    try:
+        return work()
+    finally:
+        give_back()
 
 
 def give_back() -> None:
