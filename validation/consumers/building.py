@@ -4,7 +4,8 @@ Rows are the truth: a change is committed with its findings before anybody hears
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from mcp_platform.errors import PlatformError
 from mcp_platform.sockets import Asgi, Frame, OutOfOrder
 from mcp_platform.tenancy import throttling
 from validation import events
-from validation.consumers import frames, shared
+from validation.consumers import frames, gathering, shared
 from validation.consumers.paced import HEARTBEAT_SECONDS, Paced
 from validation.core.merging import digest
 from validation.models import LiveSession
@@ -48,6 +49,7 @@ class BuildingSocket(Paced):
         self.building_id: UUID = asgi["url_route"]["kwargs"]["building_id"]
         self._session: LiveSession | None = None
         self._stream_id: UUID
+        self._changes_here: gathering.Changes
         self._sent: int | None = None  # number of the last diff that the client has; None: it needs a snapshot
         self._acked = 0
         self._capabilities: frozenset[str] = frozenset()
@@ -62,6 +64,7 @@ class BuildingSocket(Paced):
 
     async def enter(self) -> None:
         self._stream_id = (await self._heads()).stream_id  # Raises BuildingNotFound
+        self._changes_here = gathering.changes_of(self.principal.tenant, self.building_id)
 
     async def leave(self) -> None:
         """Who cannot be written off now counts as gone when nothing has been heard for a while (`sessions.close_silent`)."""
@@ -85,11 +88,11 @@ class BuildingSocket(Paced):
     async def _heads(self) -> reads.Heads:
         return await shared.heads(self.principal.tenant, self.building_id)
 
-    async def _patiently(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _patiently(self, work: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Again while others write. Raises Unavailable when they do not come to an end."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await pool.run(work, *args, **kwargs)
+                return await work(*args, **kwargs)
             except OperationalError as fault:
                 if not is_busy(fault):
                     raise
@@ -102,7 +105,7 @@ class BuildingSocket(Paced):
             raise OutOfOrder("The session has begun already.", path="$.type")
         given = frames.hello(frame, self.building_id)
         heads = await self._heads()
-        session = await self._patiently(
+        begin = partial(
             sessions.begin,
             self.principal.tenant,
             building_id=self.building_id,
@@ -112,6 +115,7 @@ class BuildingSocket(Paced):
             protocol=self.SUBPROTOCOL,
             by=self.principal,
         )
+        session = await self._patiently(pool.run, begin)
         resumed = _resumes(given.resume, heads)
         await self.send(
             type="welcome",
@@ -146,16 +150,8 @@ class BuildingSocket(Paced):
             given = frames.changes(frame)
             self.principal.require("validation:write")
             throttling.spend(self.principal)
-            applied = await self._patiently(
-                live.apply_changes,
-                self.principal.tenant,
-                building_id=self.building_id,
-                client_id=session.client_id,
-                client_seq=given.client_seq,
-                base_seq=given.base_seq,
-                ops=given.ops,
-                by=self.principal,
-            )
+            batch = live.Batch(client_id=session.client_id, client_seq=given.client_seq, base_seq=given.base_seq, ops=given.ops, by=self.principal)
+            applied = await self._patiently(self._changes_here.apply, batch)
         except PlatformError as error:  # of this batch; the socket goes on
             about: dict[str, Any] = {"client_seq": number} if isinstance(number, int) else {}
             await self.send_error(error, fatal=False, credits=1, **about)
@@ -177,7 +173,8 @@ class BuildingSocket(Paced):
 
     async def _presence(self, frame: Frame) -> None:
         session = self._welcomed()
-        await self._patiently(sessions.select, self.principal.tenant, session=session, selection=frames.selection(frame))
+        select = partial(sessions.select, self.principal.tenant, session=session, selection=frames.selection(frame))
+        await self._patiently(pool.run, select)
 
     async def _pull(self, frame: Frame) -> None:
         self._welcomed()

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from mcp_platform import errors, jobs
+from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.models import Tenant
 from mcp_platform.tenancy.services import By, actor_of
 from validation.core import building as core
@@ -73,28 +74,101 @@ class Touched:
     waits: bool = False  # one of them will give it its own
     whole: bool = False  # its own facts come from its parts, and these are touched
 
+    @property
+    def changed(self) -> bool:
+        return self.row is not self.before
+
+    def after_that(self, earlier: "Touched | None") -> "Touched":
+        """This batch's and an earlier one's, neither of which has been judged yet, as one."""
+        if earlier is None or not earlier.changed:
+            return self
+        if not self.changed:
+            return earlier
+        return replace(self, before=earlier.before, counted=earlier.counted, dirty=earlier.dirty | self.dirty)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one client has sent: operations (JSON) on the model as it was at `base_seq`."""
+
+    client_id: str
+    client_seq: int
+    base_seq: int
+    ops: Any
+    by: By
+
 
 def apply_changes(tenant: Tenant, *, building_id: UUID, client_id: str, client_seq: int, base_seq: int, ops: Any, by: By) -> Applied:
     """Idempotent by (actor, client_id, client_seq): nobody meets a colleague's numbers.
 
     Raises BuildingNotFound, ChangesRefused, ClientSeqReused, BaseAhead.
     """
-    parsed, faults = delta.read(ops, most=MAX_OPS)
-    sha256 = canonical.sha256([base_seq, ops])
+    batch = Batch(client_id=client_id, client_seq=client_seq, base_seq=base_seq, ops=ops, by=by)
+    (outcome,) = apply_batches(tenant, building_id=building_id, batches=[batch])
+    if isinstance(outcome, PlatformError):
+        raise outcome
+    return outcome
+
+
+def apply_batches(tenant: Tenant, *, building_id: UUID, batches: Sequence[Batch]) -> list[Applied | PlatformError]:
+    """Batches of several clients in their order and one transaction; what they come to is judged once, and told in one diff.
+
+    Gives of each what `apply_changes` would give or raise; one that is refused changes nothing for the others. Raises BuildingNotFound.
+    """
+    read = [delta.read(batch.ops, most=MAX_OPS) for batch in batches]
     with transaction.atomic():
         building = locked(tenant, building_id)
-        mine = ChangeBatch.objects.for_tenant(tenant).filter(building=building, actor=actor_of(by), client_id=client_id)
-        done = mine.filter(client_seq=client_seq).first()
+        with metered.timed("live"):
+            gathered = Gathered(building=building)
+            outcomes = [_outcome(gathered, batch, ops, faults) for batch, (ops, faults) in zip(batches, read, strict=True)]
+            gathered.judge()
+    return outcomes
+
+
+@dataclass(slots=True, kw_only=True)
+class Gathered:
+    """What the batches of one transaction have changed, until it is judged."""
+
+    building: Building
+    touched: dict[str, Touched] = field(default_factory=dict)
+    applied: bool = False
+    _ground: Ground | None = None
+
+    @property
+    def here(self) -> Ground:
+        """As it was before the first of them."""
+        if self._ground is None:
+            self._ground = ground.of(self.building)
+        return self._ground
+
+    def add(self, touched: Mapping[str, Touched]) -> None:
+        self.applied = True
+        for mark, one in touched.items():
+            self.touched[mark] = one.after_that(self.touched.get(mark))
+        if any(_is_frame(one) for one in touched.values()):
+            self.judge()  # what follows stands on another ground
+
+    def judge(self) -> None:
+        if self.applied:
+            _judge(self.building, self.touched, self.here, self.building.head_seq)
+        self.touched, self.applied, self._ground = {}, False, None
+
+
+def _outcome(gathered: Gathered, batch: Batch, ops: Sequence[Op], faults: list[delta.Fault]) -> Applied | PlatformError:
+    building = gathered.building
+    sha256 = canonical.sha256([batch.base_seq, batch.ops])
+    mine = ChangeBatch.objects.for_tenant(building.tenant_id).filter(building=building, actor=actor_of(batch.by), client_id=batch.client_id)
+    try:
+        done = mine.filter(client_seq=batch.client_seq).first()
         if done is not None:
             return _again(done, sha256)
         if faults:
             raise ChangesRefused(errors=faults)
-        if base_seq > building.head_seq:
+        if batch.base_seq > building.head_seq:
             raise BaseAhead(path="$.base_seq", expected=f"at most {building.head_seq}", head_seq=building.head_seq)
-        with metered.timed("live"):
-            return _apply(
-                building, parsed, client_id=client_id, client_seq=client_seq, base_seq=base_seq, given=ops, sha256=sha256, actor=actor_of(by)
-            )
+        return _apply(gathered, ops, batch, sha256)
+    except PlatformError as refused:  # before anything of it was written
+        return refused
 
 
 def locked(tenant: Tenant, building_id: UUID) -> Building:
@@ -112,30 +186,31 @@ def _again(done: ChangeBatch, sha256: str) -> Applied:
     return Applied(seq=done.seq, conflicts=tuple(done.conflicts), replayed=True)
 
 
-def _apply(building: Building, ops: Sequence[Op], *, client_id: str, client_seq: int, base_seq: int, given: Any, sha256: str, actor: str) -> Applied:
+def _apply(gathered: Gathered, ops: Sequence[Op], batch: Batch, sha256: str) -> Applied:
+    building, here = gathered.building, gathered.here
     seq = building.head_seq + 1
     rows = _rows(building, {op.global_id for op in ops})
-    conflicts = _conflicts(building, ops, rows, base_seq, _author(actor, client_id))
-    touched, diverged = _states(ops, rows, _revived(building, ops, rows, base_seq))
+    conflicts = _conflicts(building, ops, rows, batch.base_seq, _author(actor_of(batch.by), batch.client_id))
+    touched, diverged = _states(ops, rows, _revived(building, ops, rows, batch.base_seq))
     touched |= _wholes(building, touched)
-    here = ground.of(building)
-    for one in touched.values():
-        one.counted = ground.counted(here, one.before) if one.before else {}
+    for mark, one in touched.items():
+        known = gathered.touched.get(mark)
+        one.counted = known.counted if known else ground.counted(here, one.before) if one.before else {}
     _write(building, touched, here, seq)
     ChangeBatch.objects.create(
         tenant_id=building.tenant_id,
         building=building,
         seq=seq,
-        client_id=client_id,
-        client_seq=client_seq,
-        base_seq=base_seq,
-        ops=given,
+        client_id=batch.client_id,
+        client_seq=batch.client_seq,
+        base_seq=batch.base_seq,
+        ops=batch.ops,
         sha256=sha256,
         conflicts=conflicts,
-        actor=actor,
+        actor=actor_of(batch.by),
     )
     building.head_seq = seq
-    _judge(building, touched, here, seq)
+    gathered.add(touched)
     return Applied(seq=seq, conflicts=tuple(conflicts), diverged=tuple(diverged))
 
 
