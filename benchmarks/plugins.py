@@ -131,6 +131,7 @@ async def run(port: int, key: str, building: str, plugins: int, edits: int, paus
 
 async def _work(plugin: Plugin, plugins: int, number: int, edits: int, pause: float) -> None:
     doors = [f"d-{place}" for place in range(number, 200, plugins)] or ["d-0"]
+    await asyncio.sleep(pause * plugin.dice.random())  # they have not begun at one stroke
     for _ in range(edits):
         await plugin.edit(doors)
         await asyncio.sleep(pause * (0.5 + plugin.dice.random()))
