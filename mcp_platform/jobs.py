@@ -30,7 +30,7 @@ from mcp_platform.tenancy import scope
 log = observability.logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_DELIVERIES = 3
-MARKED_SECONDS = 30.0
+MARKED_SECONDS = 5.0
 CORRELATION = "mcp_correlation_id"  # headers of our own: Celery's `correlation_id` is the id of the task
 WAITING = "mcp_waiting"  # the mark of a job that others need not be sent beside
 
@@ -120,13 +120,29 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def _send(job: _Job) -> None:
+    """Now, or in `after` seconds: by this process' own clock, because Celery's countdown is a time of day that the worker's clock would judge."""
     if not _wanted(job):
         return
-    later: dict[str, Any] = {"countdown": job.after} if job.after else {}
+    if job.after:
+        later = threading.Timer(job.after, _deliver, (job,))
+        later.daemon = True  # a process that ends leaves the work to the sweeps
+        later.start()
+    else:
+        _deliver(job)
+
+
+def _deliver(job: _Job) -> None:
     try:
-        app.tasks[job.task_name].apply_async(kwargs=job.kwargs, headers=job.headers, retry=False, **later)
+        app.tasks[job.task_name].apply_async(kwargs=job.kwargs, headers=job.headers, retry=False)
     except (BrokerAway, OSError) as fault:  # kombu turns every transport's own errors into its OperationalError
+        _unmark(job.headers.get(WAITING))
         log.warning("enqueue_lost", task=job.task_name, fault=repr(fault))  # the broker is away: the sweep of the rows will find the work
+
+
+def _unmark(mark: str | None) -> None:
+    if mark:
+        with suppress(Exception):  # each cache has its own errors; a mark ends by itself
+            cache.delete(mark)
 
 
 def after_commit(work: Callable[[], None]) -> None:
@@ -164,10 +180,7 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
 
     def _no_longer_waits(self) -> None:
         """Before anything is read: what is committed from here on needs a job of its own."""
-        mark = self._header(WAITING)
-        if mark:
-            with suppress(Exception):  # each cache has its own errors; a mark ends by itself
-                cache.delete(mark)
+        _unmark(self._header(WAITING))
 
     def _kills_its_workers(self) -> bool:
         """Whether this job was handed over three times by workers that died of it. Then it is dropped: the broker would hand it over for ever.

@@ -1,8 +1,8 @@
 """The threads on which turns run when the server is asynchronous: bounded, and each keeps its own database connection.
 
 Django gives an asynchronous server's synchronous code a fresh thread, hence a fresh connection, for each request. These threads stay, so a
-turn costs no connection; they are fewer than the connections of the pool, so that admin, sockets and jobs find one too. What sockets read has
-a few threads of its own.
+turn costs no connection; they are fewer than the connections of the pool, so that admin and jobs find one too. What sockets read has a few
+threads of its own.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ READERS = 2
 
 def size() -> int:
     """How many turns of this process run at a time."""
-    wanted = max(2, settings.POSTGRES_POOL_SIZE - 4) if settings.DATABASE_URL else SQLITE_THREADS
+    wanted = max(2, settings.POSTGRES_POOL_SIZE - READERS - 4) if settings.DATABASE_URL else SQLITE_THREADS
     return int(min(wanted, settings.MAX_PARALLEL_EXECUTIONS))
 
 
@@ -46,7 +46,7 @@ async def run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
 async def read(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """The same for a short reading that must not queue behind those who write: news for sockets, which would come when the last writer is done."""
-    return await _on(_readers(), functools.partial(_read, functools.partial(work, *args, **kwargs)))
+    return await _on(_readers(), functools.partial(work, *args, **kwargs))
 
 
 async def _on(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
@@ -59,14 +59,6 @@ def _run(work: Callable[[], T]) -> T:
     except (OperationalError, InterfaceError):
         connection.close_if_unusable_or_obsolete()
         raise
-
-
-def _read(work: Callable[[], T]) -> T:
-    """These threads are more than the pool was made for, so each holds a connection only while it reads."""
-    try:
-        return work()
-    finally:
-        give_back()
 
 
 def give_back() -> None:

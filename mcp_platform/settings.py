@@ -65,7 +65,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="") or env.str("POSTGRES_URI", de
 REDIS_URL = env.str("REDIS_URL", default="")
 if TESTING and REDIS_URL:  # test processes run side by side, and each empties its Redis database: one database for each
     REDIS_URL = redis_urls.with_database(REDIS_URL, int(env.str("PYTEST_XDIST_WORKER", default="gw0").removeprefix("gw")) + 1)
-POSTGRES_POOL_SIZE = env.int("POSTGRES_POOL_SIZE", default=10)
+POSTGRES_POOL_SIZE = env.int("POSTGRES_POOL_SIZE", default=12)
 REDIS_POOL_SIZE = env.int("REDIS_POOL_SIZE", default=20)
 CONTEXT_LOCK_TIMEOUT_MS = env.int("CONTEXT_LOCK_TIMEOUT_MS", default=5000)
 EMBEDDED = not REDIS_URL  # one process does everything

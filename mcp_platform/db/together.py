@@ -14,10 +14,11 @@ AT_ONCE: Final = 200
 
 
 class Together(Generic[Row]):
-    """`store` is given the kind of some rows and the rows, at most AT_ONCE. What it raises, their callers get."""
+    """`store` is given the kind of some rows and the rows: of those that wait as many as `fits` says, at least one. What it raises, their callers
+    get."""
 
-    def __init__(self, store: Callable[[Hashable, list[Row]], Awaitable[None]]) -> None:
-        self._store = store
+    def __init__(self, store: Callable[[Hashable, list[Row]], Awaitable[None]], fits: Callable[[list[Row]], int] = lambda _: AT_ONCE) -> None:
+        self._store, self._fits = store, fits
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue[Row]] = WeakKeyDictionary()
 
     async def add(self, row: Row, *, kind: Hashable = None) -> None:
@@ -25,13 +26,13 @@ class Together(Generic[Row]):
         loop = asyncio.get_running_loop()
         queue = self._loops.get(loop)
         if queue is None:
-            queue = self._loops[loop] = _Queue(self._store)
+            queue = self._loops[loop] = _Queue(self._store, self._fits)
         await queue.add(row, kind)
 
 
 class _Queue(Generic[Row]):
-    def __init__(self, store: Callable[[Hashable, list[Row]], Awaitable[None]]) -> None:
-        self._store = store
+    def __init__(self, store: Callable[[Hashable, list[Row]], Awaitable[None]], fits: Callable[[list[Row]], int]) -> None:
+        self._store, self._fits = store, fits
         self._waiting: list[tuple[Hashable, Row, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -46,7 +47,8 @@ class _Queue(Generic[Row]):
         try:
             while self._waiting:
                 kind = self._waiting[0][0]
-                batch = [one for one in self._waiting if one[0] == kind][:AT_ONCE]
+                alike = [one for one in self._waiting if one[0] == kind]
+                batch = alike[: max(1, self._fits([row for _, row, _ in alike]))]
                 taken = {id(stored) for _, _, stored in batch}
                 self._waiting = [one for one in self._waiting if id(one[2]) not in taken]
                 await self._end(kind, batch)

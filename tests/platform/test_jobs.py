@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
@@ -85,6 +86,14 @@ def test_of_many_that_ask_before_it_begins_one_job_runs_and_the_next_gets_its_ow
     assert [text for text, *_ in eventually(3)][2:] == ["gathered"]
     time.sleep(0.3)
     assert len(seen) == 3
+
+
+def test_a_job_that_could_not_be_sent_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(celery.app.tasks["tests.note"], "apply_async", Mock(side_effect=OSError("away")))
+        jobs.enqueue_once("tests.note", within=0, text="first")
+    jobs.enqueue_once("tests.note", within=0, text="first")
+    assert [text for text, *_ in eventually(1)] == ["first"]
 
 
 def test_a_change_that_is_committed_while_the_job_runs_gets_a_job_of_its_own() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,6 +15,7 @@ from tests.factories import TenantFactory
 from tests.validation.live_scene import FRAME, GROUND, RULES, UPPER, building, delete, diffs, door, person, settle, space, storey, there, width
 from tests.validation.test_live_oracle import EGRESS, Draughtsman, agree
 from tests.validation.test_protocol import closed, house, joined, office, secret
+from validation.consumers import gathering
 from validation.models import Building, ChangeBatch, Element
 from validation.services import live
 from validation.services.live import Applied, Batch
@@ -109,6 +110,43 @@ def test_together_is_one_after_the_other(steps: list[list[Any]]) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("first", [[door("d-9", 0.6, spaces=("s-0", ""))], [width("d-1", 0.6)]], ids=["new", "changed"])
+def test_what_waits_for_its_storey_waits_when_a_later_batch_changes_nothing_that_matters(first: list[Any]) -> None:
+    told = []
+    for together in (True, False):
+        tenant = TenantFactory.create()
+        on = building(tenant)
+        crowd = Crowd(on, person(tenant))
+        crowd.send(crowd.batch("setup", *FRAME, space("s-0", 900.0), door("d-1", 1.0, spaces=("s-0", ""))))
+        settle(on)
+        later = [{"op": "upsert", "global_id": first[0]["global_id"], "set": {"tag": "A-1"}}]
+        if together:
+            crowd.send(crowd.batch("a", *first), crowd.batch("b", *later))
+        else:
+            crowd.send(crowd.batch("a", *first))
+            crowd.send(crowd.batch("b", *later))
+        told.append((there(on), diffs(on)[-1].rechecking))
+        settle(on)
+        agree(on)
+    assert told[0][0] == told[1][0]
+    assert told[0][1] == ["DOOR-OF-BIG-BUILDING", "DOOR-ON-BUSY-STOREY"]
+
+
+@pytest.mark.django_db
+def test_an_element_that_comes_back_as_something_else_leaves_no_finding() -> None:
+    tenant = TenantFactory.create()
+    on = building(tenant)
+    crowd = Crowd(on, person(tenant))
+    crowd.send(crowd.batch("setup", *FRAME, door("d-1", 0.6)))
+    settle(on)
+    assert ("TEST-DOOR-WIDTH", "d-1") in there(on)
+    wall = {"op": "upsert", "global_id": "d-1", "ifc_class": "IfcWall", "set": {"name": "Wall", "storey": GROUND}}
+    crowd.send(crowd.batch("a", delete("d-1")), crowd.batch("b", wall))
+    settle(on)
+    agree(on)
+
+
+@pytest.mark.django_db
 def test_each_gets_its_own_answer() -> None:
     tenant = TenantFactory.create()
     on = building(tenant)
@@ -129,6 +167,13 @@ def test_each_gets_its_own_answer() -> None:
     assert len(diffs(on)) == told + 1
     assert diffs(on)[-1].at_seq == 3
     assert ("TEST-DOOR-WIDTH", "d-1") not in there(on)
+
+
+@pytest.mark.parametrize(("sizes", "together"), [([1] * 60, 50), ([300, 300, 1], 1), ([300, 200, 1], 2), ([501, 1], 0)])
+def test_a_transaction_stays_short(sizes: list[int], together: int) -> None:
+    by = cast("Principal", "system")
+    waiting = [gathering._Asked(Batch(client_id="a", client_seq=1, base_seq=0, ops=[{}] * size, by=by)) for size in sizes]
+    assert gathering._fits(waiting) == together  # of a batch that is too long for any one is taken, and refused
 
 
 @pytest.mark.django_db(transaction=True)
@@ -153,7 +198,7 @@ async def test_a_crowd_that_sends_at_once_is_written_together(address: str, hous
 async def test_what_breaks_one_breaks_no_other(address: str, house: Building, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     applying = live._apply
 
-    def apply(gathered: live.Gathered, ops: Any, batch: Batch, sha256: str) -> Applied:
+    def apply(gathered: live.Gathered, ops: Any, batch: Batch, sha256: str) -> Any:
         if batch.client_id == "bad":
             raise ZeroDivisionError
         return applying(gathered, ops, batch, sha256)

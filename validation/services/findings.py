@@ -146,7 +146,7 @@ def _known(building: Building, check: Check) -> dict[str, Finding]:
     rows = Finding.objects.for_tenant(building.tenant_id).filter(building=building)
     if check.judged is None:
         return {row.fingerprint: row for row in rows.iterator(chunk_size=2000)}
-    subjects = {one.subject for one in check.judgements} | set(check.gone)
+    subjects = {one.subject for one in check.judgements} | set(check.gone) | set(check.elements)  # no rule may be about one any more
     return {row.fingerprint: row for some in _chunks(sorted(subjects), CHUNK) for row in rows.filter(subject__in=some)}
 
 

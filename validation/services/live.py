@@ -84,7 +84,8 @@ class Touched:
             return self
         if not self.changed:
             return earlier
-        return replace(self, before=earlier.before, counted=earlier.counted, dirty=earlier.dirty | self.dirty)
+        waits = self.waits or (earlier.waits and not self.dirty)  # a later batch that moves nothing takes nobody off its storey
+        return replace(self, before=earlier.before, counted=earlier.counted, dirty=earlier.dirty | self.dirty, waits=waits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +167,11 @@ def _outcome(gathered: Gathered, batch: Batch, ops: Sequence[Op], faults: list[d
             raise ChangesRefused(errors=faults)
         if batch.base_seq > building.head_seq:
             raise BaseAhead(path="$.base_seq", expected=f"at most {building.head_seq}", head_seq=building.head_seq)
-        return _apply(gathered, ops, batch, sha256)
+        applied, touched = _apply(gathered, ops, batch, sha256)
     except PlatformError as refused:  # before anything of it was written
         return refused
+    gathered.add(touched)
+    return applied
 
 
 def locked(tenant: Tenant, building_id: UUID) -> Building:
@@ -186,7 +189,7 @@ def _again(done: ChangeBatch, sha256: str) -> Applied:
     return Applied(seq=done.seq, conflicts=tuple(done.conflicts), replayed=True)
 
 
-def _apply(gathered: Gathered, ops: Sequence[Op], batch: Batch, sha256: str) -> Applied:
+def _apply(gathered: Gathered, ops: Sequence[Op], batch: Batch, sha256: str) -> tuple[Applied, dict[str, Touched]]:
     building, here = gathered.building, gathered.here
     seq = building.head_seq + 1
     rows = _rows(building, {op.global_id for op in ops})
@@ -210,8 +213,7 @@ def _apply(gathered: Gathered, ops: Sequence[Op], batch: Batch, sha256: str) -> 
         actor=actor_of(batch.by),
     )
     building.head_seq = seq
-    gathered.add(touched)
-    return Applied(seq=seq, conflicts=tuple(conflicts), diverged=tuple(diverged))
+    return Applied(seq=seq, conflicts=tuple(conflicts), diverged=tuple(diverged)), touched
 
 
 def _rows(building: Building, global_ids: Iterable[str]) -> dict[str, Element]:

@@ -18,7 +18,7 @@ def requested(building: Building) -> None:
 
 @contextmanager
 def timed(kind: str) -> Iterator[None]:
-    """kind: full, what_if, live (the answer to one change) or storey (what follows from its surroundings)."""
+    """kind: full, what_if, live (the answer to a change, or to those that came at the same time) or storey (what follows from its surroundings)."""
     began = time.perf_counter()
     try:
         yield
