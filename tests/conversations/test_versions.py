@@ -450,18 +450,18 @@ def test_a_roll_back_may_lead_them_too(office: Tenant) -> None:
 def test_a_move_keeps_secrets_sealed() -> None:
     tenant = TenantFactory.create()
     published(tenant, permit(storeys={"type": "integer", "sensitive": True}))
-    here = begin(tenant, "4711")
+    here = begin(tenant, "471108154711")
     publish(tenant, permit("levels", "owner", "holder"))
     plan = plan_of(tenant, MAP)
     applied(tenant, plan)
     for model in (Conversation, Turn, ConversationEvent):
-        assert "4711" not in str([{name: value for name, value in row.items() if "id" not in name} for row in model.objects.values()])
-    assert queries.snapshot_of(Conversation.objects.get(pk=here)).slots == {"levels": 4711}
+        assert "471108154711" not in str([{name: value for name, value in row.items() if "id" not in name} for row in model.objects.values()])
+    assert queries.snapshot_of(Conversation.objects.get(pk=here)).slots == {"levels": 471108154711}
     request = sealed.opened(Turn.objects.get(kind="migration").request)
-    assert request["before"]["slots"] == {"storeys": 4711}
+    assert request["before"]["slots"] == {"storeys": 471108154711}
     versions.revert(tenant, plan_id=plan.pk, by=None)
     work(tenant)
-    assert queries.snapshot_of(Conversation.objects.get(pk=here)).slots == {"storeys": 4711}
+    assert queries.snapshot_of(Conversation.objects.get(pk=here)).slots == {"storeys": 471108154711}
     check_log(here)
 
 
