@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import OperationalError
 
 from mcp_platform.errors import PlatformError
 from mcp_platform.tenancy.scope import Principal
@@ -213,3 +214,23 @@ async def test_what_breaks_one_breaks_no_other(address: str, house: Building, se
         assert code == 4500
         assert sorted([(await client.next("ack"))["seq"] for client in clients]) == [2, 3, 4]
     assert await ChangeBatch.objects.filter(building=house).acount() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_busy_database_is_tried_again_for_all_of_them(address: str, house: Building, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    applying, tries = live.apply_batches, []
+
+    def busy_at_first(*args: Any, batches: list[Batch], **more: Any) -> list[Applied | PlatformError]:
+        tries.append(len(batches))
+        if len(tries) < 3:
+            raise OperationalError("database is locked")
+        return applying(*args, batches=batches, **more)
+
+    async with AsyncExitStack() as crowd:
+        clients = [await crowd.enter_async_context(joined(address, house, secret, client_id=f"c-{number}")) for number in range(3)]
+        for client in clients:
+            await client.next("snapshot_end")
+        monkeypatch.setattr(live, "apply_batches", busy_at_first)
+        await asyncio.gather(*[client.send(type="changes", client_seq=1, base_seq=1, ops=[width("d-1", 0.6)]) for client in clients])
+        acks = [await client.next("ack") for client in clients]
+    assert sorted((ack["seq"], ack["replayed"]) for ack in acks) == [(2, False), (3, False), (4, False)]
